@@ -11,17 +11,16 @@ static void set_message(struct ov_error *err, const char *fmt, va_list args)
         err->message[0] = '\0';
 }
 
-enum ov_status ov_fail(struct ov_error *err, enum ov_status status, const char *fmt, ...)
+void ov_error_set(struct ov_error *err, enum ov_status status, const char *fmt, ...)
 {
-    if (err) {
-        va_list args;
-        va_start(args, fmt);
-        set_message(err, fmt, args);
-        va_end(args);
-        err->status = status;
-        err->system_errno = 0;
-    }
-    return status;
+    if (!err)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    set_message(err, fmt, args);
+    va_end(args);
+    err->status = status;
+    err->system_errno = 0;
 }
 
 static enum ov_status status_of_errno(int number)

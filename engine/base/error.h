@@ -36,9 +36,15 @@ struct ov_error {
     char message[1000];
 };
 
-/* Fills *err (which may be NULL) and returns `status`, so that callers write `return ov_fail(…)`. */
-enum ov_status ov_fail(struct ov_error *err, enum ov_status status, const char *fmt, ...)
+/* Fills *err, which may be NULL. */
+void ov_error_set(struct ov_error *err, enum ov_status status, const char *fmt, ...)
     OV_PRINTF(3, 4);
+
+/*
+ * Fills *err and is the status, so that callers write `return ov_fail(err, OV_ERR_…, "…", …)`. A
+ * macro, so that the compiler knows the status.
+ */
+#define ov_fail(err, status, ...) (ov_error_set((err), (status), __VA_ARGS__), (status))
 
 /*
  * Like ov_fail, for a failed system call: appends strerror(errno). The status follows errno:
@@ -56,11 +62,11 @@ enum ov_status ov_error_context(struct ov_error *err, enum ov_status status, con
 void ov_error_clear(struct ov_error *err);
 
 /* Returns from the calling function when `call` fails (negative status). */
-#define OV_TRY(call)                                                                               \
-    do {                                                                                           \
-        enum ov_status ov_try_ = (call);                                                           \
-        if (ov_try_ < 0)                                                                           \
-            return ov_try_;                                                                        \
+#define OV_TRY(call)                     \
+    do {                                 \
+        enum ov_status ov_try_ = (call); \
+        if (ov_try_ < 0)                 \
+            return ov_try_;              \
     } while (0)
 
 #endif

@@ -53,8 +53,8 @@ enum ov_status ov_fd_read(int fd, void *out, size_t len, off_t offset, size_t *g
     *got = 0;
     while (*got < len) {
         size_t left = len - *got;
-        ssize_t n = offset < 0 ? read(fd, p + *got, left)
-                               : pread(fd, p + *got, left, offset + (off_t)*got);
+        ssize_t n =
+            offset < 0 ? read(fd, p + *got, left) : pread(fd, p + *got, left, offset + (off_t)*got);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -37,9 +37,8 @@ OV_MUST_CHECK static inline enum ov_status ov_source_read(const struct ov_source
     return source->read(source->context, offset, out, len, err);
 }
 
-OV_MUST_CHECK static inline enum ov_status ov_sink_write(const struct ov_sink *sink,
-                                                         const void *data, size_t len,
-                                                         struct ov_error *err)
+OV_MUST_CHECK static inline enum ov_status
+ov_sink_write(const struct ov_sink *sink, const void *data, size_t len, struct ov_error *err)
 {
     return sink->write(sink->context, data, len, err);
 }

@@ -30,7 +30,6 @@ struct ov_lane {
     void (*discard)(struct ov_job *job);
 };
 
-
 struct thread_start {
     struct ov_workers *workers;
     unsigned number;
@@ -270,6 +269,14 @@ bool ov_lane_is_empty(struct ov_lane *lane)
     bool empty = !lane->head;
     pthread_mutex_unlock(&lane->workers->mutex);
     return empty;
+}
+
+bool ov_lane_is_ready(struct ov_lane *lane)
+{
+    pthread_mutex_lock(&lane->workers->mutex);
+    bool ready = lane->is_failed || (lane->head ? lane->head->is_done : lane->is_finished);
+    pthread_mutex_unlock(&lane->workers->mutex);
+    return ready;
 }
 
 void ov_lane_finish(struct ov_lane *lane)

@@ -53,8 +53,8 @@ unsigned ov_workers_count(const struct ov_workers *workers);
  * discard: frees a job that was never taken.
  */
 OV_MUST_CHECK enum ov_status ov_lane_open(struct ov_workers *workers, size_t max_bytes, bool urgent,
-                                          void (*discard)(struct ov_job *job),
-                                          struct ov_lane **out, struct ov_error *err);
+                                          void (*discard)(struct ov_job *job), struct ov_lane **out,
+                                          struct ov_error *err);
 
 /* Accepts NULL. */
 void ov_lane_close(struct ov_lane *lane);
@@ -79,6 +79,9 @@ OV_MUST_CHECK enum ov_status ov_lane_next(struct ov_lane *lane, struct ov_job **
 
 /* True when no job is in the lane. */
 bool ov_lane_is_empty(struct ov_lane *lane);
+
+/* True when ov_lane_next() would not wait. */
+bool ov_lane_is_ready(struct ov_lane *lane);
 
 /* Stops the lane with this error; the first one wins. Any thread may call it. */
 void ov_lane_fail(struct ov_lane *lane, const struct ov_error *error);

@@ -1,0 +1,93 @@
+/*
+ * Storing objects: decides what is new, packs it, indexes it, and puts it into a transaction.
+ * One thread only; the work of compressing is spread over the workers inside.
+ *
+ * It also keeps the list of packs that its caller's snapshot relies on, bases of deltas included,
+ * and sees to it at commit that they are still there (docs/format/log.md section 4, rule 4b).
+ */
+#ifndef OV_REPO_OBJECT_WRITER_H
+#define OV_REPO_OBJECT_WRITER_H
+
+#include "engine/packer.h"
+#include "repo/repo.h"
+
+struct ov_object_writer;
+
+struct ov_object_writer_options {
+    bool is_dry_run; /* count, but store nothing */
+    /* New chunks, or their bytes, after which what there is is committed without a snapshot. */
+    uint64_t adopt_chunks; /* 0: the default */
+    uint64_t adopt_bytes;
+    struct ov_packer_options packer;
+};
+
+/* repo, workers: borrowed; must outlive the writer. The index is loaded if need be. */
+OV_MUST_CHECK enum ov_status ov_object_writer_open(struct ov_repo *repo, struct ov_workers *workers,
+                                                   const struct ov_object_writer_options *options,
+                                                   struct ov_object_writer **out,
+                                                   struct ov_error *err);
+
+/* Accepts NULL. What was uploaded and not committed stays behind as garbage for a prune. */
+void ov_object_writer_close(struct ov_object_writer *writer);
+OV_DEFINE_AUTO(ov_object_writer_close_auto, struct ov_object_writer, ov_object_writer_close)
+
+/* Stores an object unless it is there. id: of these bytes, for this kind. is_new: may be NULL. */
+OV_MUST_CHECK enum ov_status ov_object_writer_put(struct ov_object_writer *writer,
+                                                  enum ov_kind kind, enum ov_bucket bucket,
+                                                  const struct ov_id *id, struct ov_bytes bytes,
+                                                  bool *is_new, struct ov_error *err);
+
+/* Whether an object is there; if so, the snapshot relies on it from now on. */
+OV_MUST_CHECK enum ov_status ov_object_writer_has(struct ov_object_writer *writer,
+                                                  const struct ov_id *id, bool *is_there,
+                                                  struct ov_error *err);
+
+/*
+ * Commits what is stored so far without a snapshot, if enough has come together, so that a run
+ * that is killed need not start from nothing. To be called now and then.
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_maybe_adopt(struct ov_object_writer *writer,
+                                                          struct ov_error *err);
+
+/* Makes everything durable: packs, then the segment that describes them. */
+OV_MUST_CHECK enum ov_status ov_object_writer_flush(struct ov_object_writer *writer,
+                                                    struct ov_error *err);
+
+/*
+ * To be called from a commit's plan, after a flush: adds the new objects to the entry and revives
+ * relied-on packs that were condemned meanwhile.
+ * Errors: CONFLICT (a relied-on pack is gone for good: recover and start again).
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_plan(struct ov_object_writer *writer,
+                                                   const struct ov_state *state,
+                                                   struct ov_log_entry *entry,
+                                                   struct ov_error *err);
+
+/* Commits the new objects alone and loads the index anew. */
+OV_MUST_CHECK enum ov_status ov_object_writer_adopt(struct ov_object_writer *writer,
+                                                    struct ov_error *err);
+
+/*
+ * After a commit failed with CONFLICT: keeps what was uploaded if the log still lets it, and
+ * relies on nothing any more. The caller then puts everything again; only what is missing costs.
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_recover(struct ov_object_writer *writer,
+                                                      struct ov_error *err);
+
+/* Number of the log's state with which the uploads were planned, for ov_txlog_commit(). */
+uint64_t ov_object_writer_base(const struct ov_object_writer *writer);
+
+/* Names of all packs the snapshot relies on, ascending; *out is to be freed. After a flush. */
+OV_MUST_CHECK enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer,
+                                                    struct ov_id **out, size_t *count,
+                                                    struct ov_error *err);
+
+struct ov_object_writer_totals {
+    uint64_t new_chunks;
+    uint64_t new_bytes;    /* plain */
+    uint64_t stored_bytes; /* size of packs and segments written */
+};
+
+struct ov_object_writer_totals ov_object_writer_totals(const struct ov_object_writer *writer);
+
+#endif
