@@ -39,6 +39,7 @@ static void set_parameters(ZSTD_CCtx *context, const struct ov_compression *how)
         {ZSTD_c_windowLog, how->window_log},
         {ZSTD_c_hashLog, how->hash_log},
         {ZSTD_c_chainLog, how->chain_log},
+        {ZSTD_c_minMatch, how->min_match},
     };
     ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
     ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, how->level);

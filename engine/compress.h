@@ -21,6 +21,7 @@ struct ov_compression {
     int window_log;
     int hash_log;
     int chain_log;
+    int min_match;
 };
 
 OV_MUST_CHECK enum ov_status ov_compressor_open(struct ov_compressor **out, struct ov_error *err);

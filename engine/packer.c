@@ -10,8 +10,8 @@
 const struct ov_packer_options ov_packer_defaults = {
     .compression =
         {
-            [OV_BUCKET_PLAIN] = {.level = 3, .window_log = 22, .hash_log = 18},
-            [OV_BUCKET_X86] = {.level = 3, .window_log = 22, .hash_log = 18},
+            [OV_BUCKET_PLAIN] = {.level = 1, .window_log = 22, .hash_log = 15, .min_match = 6},
+            [OV_BUCKET_X86] = {.level = 1, .window_log = 22, .hash_log = 15, .min_match = 6},
             [OV_BUCKET_PACKED] = {.level = 1},
             [OV_BUCKET_METADATA] = {.level = 6},
         },
