@@ -46,10 +46,10 @@ static enum ov_status make_cache_directory(struct ov_repo *repo, const char *par
 {
     struct ov_error problem;
     OV_AUTO(ov_buf_release) struct ov_buf path = {0};
-    const char *hex = ov_id_hex(&repo->config.repository).text;
+    struct ov_id_text hex = ov_id_hex(&repo->config.repository);
     OV_TRY(ov_buf_append(&path, parent, strlen(parent), &problem));
     OV_TRY(ov_buf_append(&path, "/", 1, &problem));
-    OV_TRY(ov_buf_append(&path, hex, OV_ID_HEX_SIZE, &problem));
+    OV_TRY(ov_buf_append(&path, hex.text, OV_ID_HEX_SIZE, &problem));
     enum ov_status status = ov_make_directories((const char *)path.data, &problem);
     if (status >= 0)
         status = ov_text_copy((const char *)path.data, &repo->cache_directory, &problem);
