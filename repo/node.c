@@ -25,8 +25,8 @@ enum {
 
 const char *ov_node_kind_name(enum ov_node_kind kind)
 {
-    static const char *const names[] = {"?",    "file", "directory", "symlink", "character device",
-                                        "block device", "fifo", "socket"};
+    static const char *const names[] = {
+        "?", "file", "directory", "symlink", "character device", "block device", "fifo", "socket"};
     return kind <= OV_NODE_SOCKET ? names[kind] : names[0];
 }
 
@@ -58,12 +58,11 @@ static void write_sequence(struct ov_writer *w, unsigned key, const struct ov_se
 
 void ov_node_write(struct ov_writer *w, const struct ov_node *n)
 {
-    size_t members = 1u + (n->name.len != 0) + (n->mode != 0) + (n->uid != 0) + (n->gid != 0) +
-                     (n->mtime != 0) + (n->mtime_ns != 0) + (n->major != 0) + (n->minor != 0) +
-                     (n->target.len != 0) + (n->size != 0) + (n->contents.len != 0) +
-                     (size_t)!ov_sequence_is_empty(&n->extents) +
-                     (size_t)!ov_sequence_is_empty(&n->entries) +
-                     (size_t)!ov_sequence_is_empty(&n->xattrs);
+    size_t members =
+        1u + (n->name.len != 0) + (n->mode != 0) + (n->uid != 0) + (n->gid != 0) + (n->mtime != 0) +
+        (n->mtime_ns != 0) + (n->major != 0) + (n->minor != 0) + (n->target.len != 0) +
+        (n->size != 0) + (n->contents.len != 0) + (size_t)!ov_sequence_is_empty(&n->extents) +
+        (size_t)!ov_sequence_is_empty(&n->entries) + (size_t)!ov_sequence_is_empty(&n->xattrs);
     ov_write_map(w, members);
     write_bytes(w, NAME, n->name);
     write_number(w, KIND, n->kind);
