@@ -235,20 +235,15 @@ enum ov_status ov_node_decode(struct ov_bytes bytes, bool is_root, struct ov_nod
     return OV_OK;
 }
 
-static bool sequence_is_same(const struct ov_sequence *a, const struct ov_sequence *b)
-{
-    if (a->is_table != b->is_table)
-        return false;
-    return a->is_table ? ov_id_equal(&a->top, &b->top) : ov_bytes_equal(a->items, b->items);
-}
-
 bool ov_node_is_same(const struct ov_node *a, const struct ov_node *b)
 {
     return a->kind == b->kind && a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
            a->mtime == b->mtime && a->mtime_ns == b->mtime_ns && a->major == b->major &&
            a->minor == b->minor && a->size == b->size && ov_bytes_equal(a->target, b->target) &&
-           ov_bytes_equal(a->contents, b->contents) && sequence_is_same(&a->extents, &b->extents) &&
-           sequence_is_same(&a->entries, &b->entries) && sequence_is_same(&a->xattrs, &b->xattrs);
+           ov_bytes_equal(a->contents, b->contents) &&
+           ov_sequence_is_same(&a->extents, &b->extents) &&
+           ov_sequence_is_same(&a->entries, &b->entries) &&
+           ov_sequence_is_same(&a->xattrs, &b->xattrs);
 }
 
 /* ---- The root record ---- */

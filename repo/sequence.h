@@ -29,6 +29,9 @@ static inline bool ov_sequence_is_empty(const struct ov_sequence *sequence)
     return !sequence->is_table && sequence->items.len == 0;
 }
 
+/* Whether they hold the same items: the form is unique, so nothing need be read. */
+bool ov_sequence_is_same(const struct ov_sequence *a, const struct ov_sequence *b);
+
 enum ov_kind ov_sequence_kind(enum ov_sequence_type type);
 size_t ov_sequence_inline_limit(enum ov_sequence_type type);
 
