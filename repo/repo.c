@@ -84,17 +84,12 @@ enum ov_status ov_repo_open(const struct ov_repo_options *options, struct ov_rep
     return OV_OK;
 }
 
-static void drop_index(struct ov_repo *repo)
-{
-    ov_lookup_close(ov_steal(repo->lookup));
-    ov_pack_cache_close(ov_steal(repo->packs));
-}
-
 void ov_repo_close(struct ov_repo *repo)
 {
     if (!repo)
         return;
-    drop_index(repo);
+    ov_lookup_close(repo->lookup);
+    ov_pack_cache_close(repo->packs);
     ov_txlog_close(repo->log);
     ov_keyring_free(repo->keyring);
     ov_backend_close(repo->backend);
@@ -107,8 +102,9 @@ enum ov_status ov_repo_load_index(struct ov_repo *repo, struct ov_error *err)
     const struct ov_state *state = ov_repo_state(repo);
     if (repo->lookup && repo->index_number == state->number)
         return OV_OK;
-    drop_index(repo);
-    OV_TRY(ov_pack_cache_open(repo->backend, repo->keyring, &repo->packs, err));
+    ov_lookup_close(ov_steal(repo->lookup));
+    if (!repo->packs) /* packs never change, and workers may be reading them */
+        OV_TRY(ov_pack_cache_open(repo->backend, repo->keyring, &repo->packs, err));
     enum ov_status status = ov_lookup_open(repo->backend, repo->keyring, state,
                                            repo->cache_directory, &repo->lookup, err);
     /* A segment may have been merged away between reading the log and reading it. */

@@ -36,6 +36,7 @@ struct ov_restore_options {
 };
 
 /* What could not be set, mostly for want of privilege: counted, and the first of each warned of. */
+#define OV_RESTORE_UNSETS 5
 struct ov_restore_unset {
     uint64_t owners;
     uint64_t modes;
@@ -53,6 +54,7 @@ struct ov_restore_result {
     uint64_t kept;    /* files left as they were, because of `overwrite` */
     uint64_t deleted; /* paths */
     uint64_t errors;  /* paths that could not be restored: warned of */
+    uint64_t damaged; /* of them, because the repository is damaged */
     struct ov_restore_unset unset;
 };
 
