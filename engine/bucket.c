@@ -5,27 +5,30 @@ static const struct {
     const char *magic;
     size_t len;
 } packed[] = {
-    {"\x1f\x8b", 2},             /* gzip */
+    {"\x1f\x8b", 2}, /* gzip */
     {"\xfd"
      "7zXZ",
-     5},                         /* xz */
-    {"\x28\xb5\x2f\xfd", 4},     /* zstd */
-    {"BZh", 3},                  /* bzip2 */
-    {"\x04\x22\x4d\x18", 4},     /* lz4 */
-    {"7z\xbc\xaf\x27\x1c", 6},   /* 7-zip */
-    {"PK\x03\x04", 4},           /* zip, jar, wheel */
-    {"\x89PNG", 4},              /* PNG */
-    {"\xff\xd8\xff", 3},         /* JPEG */
-    {"GIF8", 4},                 /* GIF */
-    {"wOFF", 4}, {"wOF2", 4},    /* web fonts */
-    {"OggS", 4}, {"fLaC", 4},    /* audio */
+     5},                       /* xz */
+    {"\x28\xb5\x2f\xfd", 4},   /* zstd */
+    {"BZh", 3},                /* bzip2 */
+    {"\x04\x22\x4d\x18", 4},   /* lz4 */
+    {"7z\xbc\xaf\x27\x1c", 6}, /* 7-zip */
+    {"PK\x03\x04", 4},         /* zip, jar, wheel */
+    {"\x89PNG", 4},            /* PNG */
+    {"\xff\xd8\xff", 3},       /* JPEG */
+    {"GIF8", 4},               /* GIF */
+    {"wOFF", 4},
+    {"wOF2", 4}, /* web fonts */
+    {"OggS", 4},
+    {"fLaC", 4}, /* audio */
 };
 
 /* ELF: e_machine at 18. */
 static bool is_x86_elf(struct ov_bytes head)
 {
-    if (head.len < 20 || memcmp(head.data, "\x7f"
-                                           "ELF",
+    if (head.len < 20 || memcmp(head.data,
+                                "\x7f"
+                                "ELF",
                                 4) != 0)
         return false;
     unsigned machine = head.data[18] | (unsigned)head.data[19] << 8;

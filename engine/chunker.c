@@ -14,12 +14,13 @@ const struct ov_chunker_params ov_chunker_v1 = {
  * Looks for the first k in [from, to) after which the hash has no bit of the mask; else `to`.
  * Eight bytes at a time: one load instead of eight, and no test of the end between them.
  */
-static inline size_t roll(const uint8_t *data, size_t from, size_t to, uint64_t mask, uint64_t *hash)
+static inline size_t roll(const uint8_t *data, size_t from, size_t to, uint64_t mask,
+                          uint64_t *hash)
 {
-#define STEP(i)                                                                                    \
-    h = (h << 1) + ov_gear_table[word >> (8 * (i)) & 0xff];                                        \
-    if (__builtin_expect(!(h & mask), 0))                                                          \
-        return k + (i)
+#define STEP(i)                                             \
+    h = (h << 1) + ov_gear_table[word >> (8 * (i)) & 0xff]; \
+    if (__builtin_expect(!(h & mask), 0))                   \
+    return k + (i)
     uint64_t h = *hash;
     size_t k = from;
     for (; to - k >= 8; k += 8) {

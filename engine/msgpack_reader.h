@@ -86,8 +86,8 @@ OV_MUST_CHECK enum ov_status ov_read_any(struct ov_cursor *c, struct ov_bytes *o
 OV_MUST_CHECK enum ov_status ov_cursor_finish(const struct ov_cursor *c, struct ov_error *err);
 
 /* CORRUPT: "<what>: <why> at byte N". */
-#define ov_cursor_fail(c, why, err)                                                                \
-    ov_fail((err), OV_ERR_CORRUPT, "%s: %s at byte %zu", (c)->what, (why),                         \
+#define ov_cursor_fail(c, why, err)                                        \
+    ov_fail((err), OV_ERR_CORRUPT, "%s: %s at byte %zu", (c)->what, (why), \
             (size_t)((c)->at - (c)->begin))
 
 bool ov_text_is_valid(const uint8_t *text, size_t len);

@@ -220,10 +220,11 @@ enum ov_status ov_checkpoint_read(struct ov_backend *backend, const struct ov_ke
     struct ov_header header;
     struct ov_bytes body;
     OV_TRY(ov_backend_read_all(backend, path.text, OV_MAX_LOG_FILE, &file, err));
-    OV_TRY(ov_file_open(ov_buf_view(&file), OV_FILE_CHECKPOINT, path.text, &header, &body, NULL,
-                        err));
+    OV_TRY(
+        ov_file_open(ov_buf_view(&file), OV_FILE_CHECKPOINT, path.text, &header, &body, NULL, err));
     OV_TRY(ov_log_file_section(&header, OV_PURPOSE_LOG, 0, keyring, &body, &outer, path.text, err));
-    OV_TRY(ov_log_file_section(&header, OV_PURPOSE_META, 1, keyring, &body, &inner, path.text, err));
+    OV_TRY(
+        ov_log_file_section(&header, OV_PURPOSE_META, 1, keyring, &body, &inner, path.text, err));
     OV_TRY(ov_checkpoint_outer_decode(ov_buf_view(&outer), &state, path.text, err));
     OV_TRY(ov_checkpoint_inner_decode(ov_buf_view(&inner), &state, path.text, err));
     if (body.len || header.number != number || state.number != number)

@@ -103,7 +103,8 @@ enum ov_status ov_config_decode(struct ov_bytes file, struct ov_config *out, str
     struct ov_header header;
     struct ov_bytes body;
     struct ov_config config = {0};
-    OV_TRY(ov_file_open(file, OV_FILE_CONFIG, OV_PATH_CONFIG, &header, &body, &config.trailer, err));
+    OV_TRY(
+        ov_file_open(file, OV_FILE_CONFIG, OV_PATH_CONFIG, &header, &body, &config.trailer, err));
     struct ov_cursor c;
     ov_cursor_init(&c, body, OV_PATH_CONFIG);
     OV_TRY(decode_body(&c, &config, err));

@@ -48,7 +48,8 @@ static enum ov_status decode_checked(struct ov_bytes digits, struct ov_buf *out,
     out->len = len;
     make_check(out->data, len, expected);
     if (memcmp(expected, found, CHECK_SIZE) != 0)
-        return ov_fail(err, OV_ERR_INVALID, "the key file has a typing mistake: its check digits do not fit");
+        return ov_fail(err, OV_ERR_INVALID,
+                       "the key file has a typing mistake: its check digits do not fit");
     return OV_OK;
 }
 

@@ -175,7 +175,8 @@ static bool decode_record(const struct record *record, struct ov_arena *arena,
 {
     struct ov_bytes left = ov_bytes_of(record + 1, record->size - sizeof(*record));
     *out = (struct ov_file_contents){0};
-    const uint8_t *contents = take(&left, record->path_len) ? take(&left, record->contents_len) : NULL;
+    const uint8_t *contents =
+        take(&left, record->path_len) ? take(&left, record->contents_len) : NULL;
     const uint8_t *target = contents ? take(&left, record->target_len) : NULL;
     size_t extents_len = (size_t)record->extent_count * sizeof(struct ov_extent);
     size_t holes_len = (size_t)record->hole_count * sizeof(struct ov_hole);
@@ -268,8 +269,8 @@ void ov_file_table_writer_close(struct ov_file_table_writer *writer)
 
 static enum ov_status flush(struct ov_file_table_writer *writer, struct ov_error *err)
 {
-    OV_TRY(ov_fd_write(writer->fd, writer->pending.data, writer->pending.len, "the file cache",
-                       err));
+    OV_TRY(
+        ov_fd_write(writer->fd, writer->pending.data, writer->pending.len, "the file cache", err));
     ov_buf_clear(&writer->pending);
     return OV_OK;
 }

@@ -60,13 +60,12 @@ bool ov_file_table_find(struct ov_file_table *table, struct ov_bytes path,
 struct ov_file_table_writer;
 
 /* *out is NULL when there is nowhere to write. */
-OV_MUST_CHECK enum ov_status ov_file_table_create(const char *directory,
-                                                  const struct ov_id *repository,
-                                                  struct ov_bytes source,
-                                                  struct ov_file_table_writer **out,
-                                                  struct ov_error *err);
+OV_MUST_CHECK enum ov_status
+ov_file_table_create(const char *directory, const struct ov_id *repository, struct ov_bytes source,
+                     struct ov_file_table_writer **out, struct ov_error *err);
 
-/* Records come in path order. read_at: when the file began to be read, seconds. writer: may be NULL. */
+/* Records come in path order. read_at: when the file began to be read, seconds. writer: may be
+ * NULL. */
 OV_MUST_CHECK enum ov_status ov_file_table_add(struct ov_file_table_writer *writer,
                                                struct ov_bytes path,
                                                const struct ov_file_facts *facts, int64_t read_at,

@@ -111,7 +111,8 @@ static enum ov_status collect(void *context, const char *name, uint64_t size, st
         return OV_OK; /* not a slot: ignored, as every unknown file */
     if (names->count >= MAX_SLOTS)
         return ov_fail(err, OV_ERR_LIMIT, "more than %d key slots", MAX_SLOTS);
-    OV_TRY(ov_array_grow(&names->items, names->count, &names->capacity, sizeof(*names->items), err));
+    OV_TRY(
+        ov_array_grow(&names->items, names->count, &names->capacity, sizeof(*names->items), err));
     memcpy(names->items[names->count++], name, OV_SLOT_NAME_SIZE);
     return OV_OK;
 }
@@ -385,7 +386,8 @@ enum ov_status ov_keys_remove(struct ov_backend *backend, const char *slot, stru
         return ov_fail(err, OV_ERR_NOT_FOUND, "there is no key slot %s", slot);
     if (names.count == 1)
         return ov_fail(err, OV_ERR_INVALID,
-                       "%s is the only key slot: without it nobody could open the repository", slot);
+                       "%s is the only key slot: without it nobody could open the repository",
+                       slot);
     struct ov_path path;
     snprintf(path.text, sizeof(path.text), "%s/%s", OV_DIR_KEYS, slot);
     return backend->ops->remove(backend, path.text, err);

@@ -20,7 +20,7 @@ enum ov_credential_kind {
 /* What a person shows to get in. Wipe with ov_credential_release(). */
 struct ov_credential {
     enum ov_credential_kind kind;
-    struct ov_buf bytes; /* the password, or the recovery keyring */
+    struct ov_buf bytes;  /* the password, or the recovery keyring */
     struct ov_secret key; /* of a key file */
 };
 
@@ -53,9 +53,8 @@ OV_MUST_CHECK enum ov_status ov_recovery_text(const struct ov_keyring *keyring, 
 OV_MUST_CHECK enum ov_status ov_keys_unlock(struct ov_backend *backend,
                                             const struct ov_config *config,
                                             const struct ov_credential *credential,
-                                            const struct ov_report *report,
-                                            struct ov_keyring **out, char slot[OV_SLOT_NAME_SIZE],
-                                            struct ov_error *err);
+                                            const struct ov_report *report, struct ov_keyring **out,
+                                            char slot[OV_SLOT_NAME_SIZE], struct ov_error *err);
 
 /*
  * Adds a slot for a password or key file and makes it durable.
@@ -102,8 +101,7 @@ struct ov_slot {
 OV_MUST_CHECK enum ov_status ov_slot_decode(struct ov_bytes file, struct ov_slot *out,
                                             const char *what, struct ov_error *err);
 
-OV_MUST_CHECK enum ov_status ov_slot_description_decode(struct ov_bytes bytes,
-                                                        struct ov_slot_info *out,
-                                                        struct ov_error *err);
+OV_MUST_CHECK enum ov_status
+ov_slot_description_decode(struct ov_bytes bytes, struct ov_slot_info *out, struct ov_error *err);
 
 #endif

@@ -74,8 +74,8 @@ enum ov_status ov_log_entry_remove_snapshot(struct ov_log_entry *entry, const st
 enum ov_status ov_log_entry_set_tag(struct ov_log_entry *entry, const char *name,
                                     const struct ov_id *snapshot, struct ov_error *err)
 {
-    OV_TRY(ov_array_grow(&entry->tags, entry->tag_count, &entry->tag_capacity,
-                         sizeof(*entry->tags), err));
+    OV_TRY(ov_array_grow(&entry->tags, entry->tag_count, &entry->tag_capacity, sizeof(*entry->tags),
+                         err));
     struct ov_tag_setting *tag = &entry->tags[entry->tag_count];
     tag->snapshot = *snapshot;
     OV_TRY(ov_text_copy(name, &tag->name, err));
@@ -95,7 +95,8 @@ enum ov_status ov_log_entry_remove_tag(struct ov_log_entry *entry, const char *n
 
 static int compare_objects(const void *a, const void *b)
 {
-    return ov_id_compare(&((const struct ov_object *)a)->name, &((const struct ov_object *)b)->name);
+    return ov_id_compare(&((const struct ov_object *)a)->name,
+                         &((const struct ov_object *)b)->name);
 }
 
 static int compare_tags(const void *a, const void *b)

@@ -56,9 +56,9 @@ struct ov_snapshot_record {
     char *host; /* or NULL */
     struct ov_label *labels;
     size_t label_count;
-    uint64_t size;   /* bytes of regular files */
-    uint64_t files;  /* regular files */
-    uint64_t stored; /* bytes of the packs that came with it */
+    uint64_t size;       /* bytes of regular files */
+    uint64_t files;      /* regular files */
+    uint64_t stored;     /* bytes of the packs that came with it */
     struct ov_id *packs; /* ascending */
     size_t pack_count;
     uint64_t errors; /* paths that could not be read */

@@ -55,8 +55,8 @@ enum ov_status ov_log_file_encode(const struct ov_log_entry *entry,
     OV_AUTO(ov_buf_release) struct ov_buf inner = {0};
     OV_TRY(ov_log_outer_encode(entry, &outer, err));
     OV_TRY(ov_log_inner_encode(entry, &inner, err));
-    OV_TRY(ov_log_file_seal(OV_FILE_LOG, entry->number, ov_buf_view(&outer), ov_buf_view(&inner), keyring,
-                     out, err));
+    OV_TRY(ov_log_file_seal(OV_FILE_LOG, entry->number, ov_buf_view(&outer), ov_buf_view(&inner),
+                            keyring, out, err));
     if (out->len > OV_MAX_LOG_FILE)
         return ov_fail(err, OV_ERR_LIMIT, "this transaction is too large for one log entry");
     memcpy(hash->bytes, out->data + out->len - OV_TRAILER_SIZE, OV_TRAILER_SIZE);
@@ -137,8 +137,8 @@ enum ov_status ov_log_point_encode(enum ov_file_type type, const struct ov_log_p
     ov_write_uint(&w, 2);
     ov_write_bin(&w, point->hash.bytes, OV_ID_SIZE);
     OV_TRY(ov_writer_finish(&w));
-    return ov_log_file_seal(type, type == OV_FILE_MARKER ? point->number : 0, ov_buf_view(&document),
-                     (struct ov_bytes){0}, keyring, out, err);
+    return ov_log_file_seal(type, type == OV_FILE_MARKER ? point->number : 0,
+                            ov_buf_view(&document), (struct ov_bytes){0}, keyring, out, err);
 }
 
 enum ov_status ov_log_point_decode(struct ov_bytes document, struct ov_log_point *out,
@@ -179,7 +179,8 @@ enum ov_status ov_head_read(struct ov_backend *backend, const struct ov_keyring 
     struct ov_bytes body;
     OV_TRY(ov_backend_read_all(backend, OV_PATH_HEAD, OV_MAX_SMALL_FILE, &file, err));
     OV_TRY(ov_file_open(ov_buf_view(&file), OV_FILE_HEAD, OV_PATH_HEAD, &header, &body, NULL, err));
-    OV_TRY(ov_log_file_section(&header, OV_PURPOSE_LOG, 0, keyring, &body, &document, OV_PATH_HEAD, err));
+    OV_TRY(ov_log_file_section(&header, OV_PURPOSE_LOG, 0, keyring, &body, &document, OV_PATH_HEAD,
+                               err));
     OV_TRY(expect_empty(body, OV_PATH_HEAD, err));
     return ov_log_point_decode(ov_buf_view(&document), out, OV_PATH_HEAD, err);
 }

@@ -39,9 +39,8 @@ OV_MUST_CHECK enum ov_status ov_log_point_encode(enum ov_file_type type,
                                                  const struct ov_keyring *keyring,
                                                  struct ov_buf *out, struct ov_error *err);
 /* Decodes the document of a head or marker. */
-OV_MUST_CHECK enum ov_status ov_log_point_decode(struct ov_bytes document,
-                                                 struct ov_log_point *out, const char *what,
-                                                 struct ov_error *err);
+OV_MUST_CHECK enum ov_status ov_log_point_decode(struct ov_bytes document, struct ov_log_point *out,
+                                                 const char *what, struct ov_error *err);
 
 /* Errors: NOT_FOUND, CORRUPT, UNSUPPORTED, IO. */
 OV_MUST_CHECK enum ov_status ov_head_read(struct ov_backend *backend,

@@ -187,9 +187,9 @@ static enum ov_status build_table(struct ov_lookup *lookup, int cache, int which
     int fd;
     OV_TRY(open_segments(lookup, names, &segments, err));
     OV_TRY(create_table_file(cache, temporary, sizeof(temporary), &fd, err));
-    enum ov_status status = ov_lookup_table_build(
-        fd, ov_keyring_repository(lookup->keyring), segments.readers, names->items, names->count,
-        &lookup->tables[which], err);
+    enum ov_status status =
+        ov_lookup_table_build(fd, ov_keyring_repository(lookup->keyring), segments.readers,
+                              names->items, names->count, &lookup->tables[which], err);
     lookup->has[which] = status >= 0;
     if (!temporary[0])
         return status;
@@ -385,8 +385,8 @@ enum ov_status ov_lookup_each(const struct ov_lookup *lookup, ov_lookup_each_fn 
             OV_TRY(next_entry(lookup, i, at[i], &next[i], err));
         if (!next[BASE] && !next[TAIL])
             return OV_OK;
-        int which = !next[BASE]   ? TAIL
-                    : !next[TAIL] ? BASE
+        int which = !next[BASE]                                              ? TAIL
+                    : !next[TAIL]                                            ? BASE
                     : ov_tag_compare(&next[TAIL]->tag, &next[BASE]->tag) < 0 ? TAIL
                                                                              : BASE;
         struct ov_location location;

@@ -22,8 +22,12 @@ struct table_header {
 };
 
 static const uint32_t record_sizes[SECTION_COUNT] = {
-    sizeof(struct ov_id),          sizeof(struct ov_table_pack), sizeof(struct ov_table_frame),
-    sizeof(struct ov_table_entry), sizeof(uint32_t),             sizeof(struct ov_table_delta),
+    sizeof(struct ov_id),
+    sizeof(struct ov_table_pack),
+    sizeof(struct ov_table_frame),
+    sizeof(struct ov_table_entry),
+    sizeof(uint32_t),
+    sizeof(struct ov_table_delta),
 };
 
 enum { SEGMENTS, PACKS, FRAMES, ENTRIES, LENGTHS, DELTAS };
@@ -45,9 +49,10 @@ void ov_lookup_table_release(struct ov_lookup_table *table)
 
 enum ov_status ov_lookup_table_damaged(struct ov_error *err)
 {
-    return ov_fail(err, OV_ERR_CORRUPT,
-                   "the index in the local cache is damaged; remove it with 'ociv2 cache clear' and "
-                   "run the command again");
+    return ov_fail(
+        err, OV_ERR_CORRUPT,
+        "the index in the local cache is damaged; remove it with 'ociv2 cache clear' and "
+        "run the command again");
 }
 
 /* ---- Mapping ---- */
@@ -149,8 +154,8 @@ enum ov_status ov_lookup_table_search(const struct ov_lookup_table *table, const
     uint64_t low_key = 0, high_key = UINT64_MAX;
     uint64_t key = tag_key(tag);
     for (unsigned step = 0; low < high; step++) {
-        uint64_t at = step < 6 ? interpolate(key, low_key, high_key, low, high)
-                               : low + (high - low) / 2;
+        uint64_t at =
+            step < 6 ? interpolate(key, low_key, high_key, low, high) : low + (high - low) / 2;
         if (at >= high)
             at = high - 1;
         const struct ov_table_entry *entry = ov_paged_get(&table->entries, at);
@@ -288,7 +293,8 @@ static enum ov_status make_renumberings(struct build *b, struct ov_error *err)
 {
     for (size_t i = 0; i < b->count; i++) {
         struct renumbering *r = &b->renumberings[i];
-        const struct ov_segment_pack *packs = ov_segment_reader_packs(b->readers[i], &r->pack_count);
+        const struct ov_segment_pack *packs =
+            ov_segment_reader_packs(b->readers[i], &r->pack_count);
         r->first_local = calloc(r->pack_count + 1, sizeof(uint32_t));
         r->first_global = calloc(r->pack_count + 1, sizeof(uint32_t));
         if (!r->first_local || !r->first_global)

@@ -71,8 +71,7 @@ OV_MUST_CHECK enum ov_status ov_lookup_table_build(int fd, const struct ov_id *r
  * Errors: CORRUPT (not a table of this repository and version), IO, NO_MEMORY.
  */
 OV_MUST_CHECK enum ov_status ov_lookup_table_map(int fd, const struct ov_id *repository,
-                                                 struct ov_lookup_table *out,
-                                                 struct ov_error *err);
+                                                 struct ov_lookup_table *out, struct ov_error *err);
 
 void ov_lookup_table_release(struct ov_lookup_table *table);
 

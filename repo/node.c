@@ -25,8 +25,8 @@ enum {
 
 const char *ov_node_kind_name(enum ov_node_kind kind)
 {
-    static const char *const names[] = {"?",    "file", "directory", "symlink", "character device",
-                                        "block device", "fifo", "socket"};
+    static const char *const names[] = {
+        "?", "file", "directory", "symlink", "character device", "block device", "fifo", "socket"};
     return kind <= OV_NODE_SOCKET ? names[kind] : names[0];
 }
 
@@ -58,12 +58,11 @@ static void write_sequence(struct ov_writer *w, unsigned key, const struct ov_se
 
 void ov_node_write(struct ov_writer *w, const struct ov_node *n)
 {
-    size_t members = 1u + (n->name.len != 0) + (n->mode != 0) + (n->uid != 0) + (n->gid != 0) +
-                     (n->mtime != 0) + (n->mtime_ns != 0) + (n->major != 0) + (n->minor != 0) +
-                     (n->target.len != 0) + (n->size != 0) + (n->contents.len != 0) +
-                     (size_t)!ov_sequence_is_empty(&n->extents) +
-                     (size_t)!ov_sequence_is_empty(&n->entries) +
-                     (size_t)!ov_sequence_is_empty(&n->xattrs);
+    size_t members =
+        1u + (n->name.len != 0) + (n->mode != 0) + (n->uid != 0) + (n->gid != 0) + (n->mtime != 0) +
+        (n->mtime_ns != 0) + (n->major != 0) + (n->minor != 0) + (n->target.len != 0) +
+        (n->size != 0) + (n->contents.len != 0) + (size_t)!ov_sequence_is_empty(&n->extents) +
+        (size_t)!ov_sequence_is_empty(&n->entries) + (size_t)!ov_sequence_is_empty(&n->xattrs);
     ov_write_map(w, members);
     write_bytes(w, NAME, n->name);
     write_number(w, KIND, n->kind);
@@ -236,20 +235,15 @@ enum ov_status ov_node_decode(struct ov_bytes bytes, bool is_root, struct ov_nod
     return OV_OK;
 }
 
-static bool sequence_is_same(const struct ov_sequence *a, const struct ov_sequence *b)
-{
-    if (a->is_table != b->is_table)
-        return false;
-    return a->is_table ? ov_id_equal(&a->top, &b->top) : ov_bytes_equal(a->items, b->items);
-}
-
 bool ov_node_is_same(const struct ov_node *a, const struct ov_node *b)
 {
     return a->kind == b->kind && a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
            a->mtime == b->mtime && a->mtime_ns == b->mtime_ns && a->major == b->major &&
            a->minor == b->minor && a->size == b->size && ov_bytes_equal(a->target, b->target) &&
-           ov_bytes_equal(a->contents, b->contents) && sequence_is_same(&a->extents, &b->extents) &&
-           sequence_is_same(&a->entries, &b->entries) && sequence_is_same(&a->xattrs, &b->xattrs);
+           ov_bytes_equal(a->contents, b->contents) &&
+           ov_sequence_is_same(&a->extents, &b->extents) &&
+           ov_sequence_is_same(&a->entries, &b->entries) &&
+           ov_sequence_is_same(&a->xattrs, &b->xattrs);
 }
 
 /* ---- The root record ---- */

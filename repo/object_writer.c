@@ -130,7 +130,8 @@ enum ov_status ov_object_writer_open(struct ov_repo *repo, struct ov_workers *wo
                                      const struct ov_object_writer_options *options,
                                      struct ov_object_writer **out, struct ov_error *err)
 {
-    OV_AUTO(ov_object_writer_close_auto) struct ov_object_writer *writer = calloc(1, sizeof(*writer));
+    OV_AUTO(ov_object_writer_close_auto)
+    struct ov_object_writer *writer = calloc(1, sizeof(*writer));
     if (!writer)
         return ov_fail_no_memory(err);
     writer->repo = repo;
@@ -289,9 +290,8 @@ static enum ov_status write_segment(struct ov_object_writer *writer, struct ov_u
         return ov_fail_no_memory(err);
     for (size_t i = 0; i < writer->pack_count; i++)
         packs[i] = writer->packs[i].pack;
-    enum ov_status status =
-        ov_segment_writer_open(writer->repo->keyring, packs, writer->pack_count,
-                               writer->entry_count, &sink, &segment, err);
+    enum ov_status status = ov_segment_writer_open(writer->repo->keyring, packs, writer->pack_count,
+                                                   writer->entry_count, &sink, &segment, err);
     free(packs);
     OV_TRY(status);
     for (size_t i = 0; i < writer->entry_count; i++)
@@ -376,8 +376,8 @@ enum ov_status ov_object_writer_adopt(struct ov_object_writer *writer, struct ov
 {
     OV_TRY(ov_object_writer_flush(writer, err));
     if (writer->added.count) {
-        OV_TRY(ov_txlog_commit(writer->repo->log, writer->base, "adopt", plan_adoption, writer,
-                               err));
+        OV_TRY(
+            ov_txlog_commit(writer->repo->log, writer->base, "adopt", plan_adoption, writer, err));
         for (size_t i = 0; i < writer->added.count; i++) {
             if (writer->added.items[i].type != OV_OBJECT_SEGMENT)
                 OV_TRY(use_pack(writer, &writer->added.items[i], err));

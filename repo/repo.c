@@ -76,8 +76,8 @@ enum ov_status ov_repo_open(const struct ov_repo_options *options, struct ov_rep
         .accept_rollback = options->accept_rollback,
         .report = options->report,
     };
-    OV_TRY(ov_txlog_open(repo->backend, &repo->config, repo->keyring, &log_options, &repo->log,
-                         err));
+    OV_TRY(
+        ov_txlog_open(repo->backend, &repo->config, repo->keyring, &log_options, &repo->log, err));
     if (options->cache_directory)
         (void)!make_cache_directory(repo, options->cache_directory);
     *out = ov_steal(repo);

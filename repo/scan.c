@@ -129,7 +129,8 @@ static enum ov_status add_found(struct ov_scanner *scanner, enum ov_found_kind k
         OV_TRY(submit(scanner, err));
     OV_TRY(need_batch(scanner, err));
     struct ov_scan_batch *batch = scanner->batch;
-    OV_TRY(ov_array_grow(&batch->found, batch->count, &batch->capacity, sizeof(*batch->found), err));
+    OV_TRY(
+        ov_array_grow(&batch->found, batch->count, &batch->capacity, sizeof(*batch->found), err));
     struct ov_found *found = &batch->found[batch->count];
     *found = (struct ov_found){.kind = kind};
     OV_TRY(ov_arena_copy(&batch->arena, ov_bytes_of_string(name), &found->name, err));
@@ -306,8 +307,8 @@ static enum ov_status add_large(struct ov_scanner *scanner, const char *name,
     OV_TRY(add_found(scanner, OV_FOUND_OBJECT, name, &found, err));
     found->link_group = walked->link_group;
     int directory = scanner->stack[scanner->depth - 1].directory->fd;
-    status = ov_scan_large_open(&large, directory, name, &walked->stat, scanner->batch, found,
-                                &problem);
+    status =
+        ov_scan_large_open(&large, directory, name, &walked->stat, scanner->batch, found, &problem);
     while (status >= 0) {
         status = ov_scan_large_next(&large, scanner->batch, found, &problem);
         if (status < 0 || !found->has_more)
@@ -376,9 +377,8 @@ static enum ov_status add_object(struct ov_scanner *scanner, const char *name,
     *found = walked;
     if (walked.is_follower)
         return OV_OK;
-    found->is_unchanged =
-        ov_file_table_find(scanner->options.table, ov_buf_view(&scanner->path),
-                           &walked.stat.facts, &scanner->batch->arena, &found->c);
+    found->is_unchanged = ov_file_table_find(scanner->options.table, ov_buf_view(&scanner->path),
+                                             &walked.stat.facts, &scanner->batch->arena, &found->c);
     if (found->is_unchanged) {
         found->size = size;
         return OV_OK;

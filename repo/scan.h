@@ -48,9 +48,9 @@ struct ov_found {
     const uint8_t **data; /* for each extent its bytes; NULL for zeros, and when unchanged */
     uint64_t size;        /* regular files: bytes read in this and all earlier pieces */
     bool has_more;
-    bool is_unchanged;    /* known from the file table: nothing was read */
-    bool is_follower;     /* a further hard link of link_group, not read again */
-    uint64_t link_group;  /* 1 …; 0: not hard-linked */
+    bool is_unchanged;   /* known from the file table: nothing was read */
+    bool is_follower;    /* a further hard link of link_group, not read again */
+    uint64_t link_group; /* 1 …; 0: not hard-linked */
     enum ov_bucket bucket;
     int64_t read_at;                     /* seconds */
     const struct ov_error *problem;      /* also: the file changed while it was read */

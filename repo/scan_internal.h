@@ -88,15 +88,14 @@ struct ov_scan_large {
 
 /* Opens the file and reads what comes before its contents into `found`. */
 OV_MUST_CHECK enum ov_status ov_scan_large_open(struct ov_scan_large *large, int directory,
-                                                const char *name,
-                                                const struct ov_scan_stat *walked,
-                                                struct ov_scan_batch *batch,
-                                                struct ov_found *found, struct ov_error *err);
+                                                const char *name, const struct ov_scan_stat *walked,
+                                                struct ov_scan_batch *batch, struct ov_found *found,
+                                                struct ov_error *err);
 
 /* Reads and cuts the next piece into the batch, which holds nothing else yet. */
 OV_MUST_CHECK enum ov_status ov_scan_large_next(struct ov_scan_large *large,
-                                                struct ov_scan_batch *batch,
-                                                struct ov_found *found, struct ov_error *err);
+                                                struct ov_scan_batch *batch, struct ov_found *found,
+                                                struct ov_error *err);
 
 void ov_scan_large_release(struct ov_scan_large *large);
 

@@ -80,8 +80,8 @@ static enum ov_status fill(struct ov_scan_large *large, struct ov_buf *data, str
         size_t room = PIECE_ROOM - OV_ZERO_EXTENT_MIN - data->len;
         uint64_t left = large->data_end - large->at;
         size_t got, want = left < room ? (size_t)left : room;
-        OV_TRY(ov_fd_read(large->fd, data->data + data->len, want, (off_t)large->at, &got, "it",
-                          err));
+        OV_TRY(
+            ov_fd_read(large->fd, data->data + data->len, want, (off_t)large->at, &got, "it", err));
         data->len += got;
         large->at += got;
         if (got < want) /* it was truncated */
@@ -137,7 +137,8 @@ enum ov_status ov_scan_large_next(struct ov_scan_large *large, struct ov_scan_ba
 
     bool at_end = large->at >= large->stat.facts.size && large->pending_zeros == 0;
     large->pieces.count = 0;
-    OV_TRY(ov_scan_cut(&large->splitter, ov_buf_view(data), at_end, &large->pieces, &consumed, err));
+    OV_TRY(
+        ov_scan_cut(&large->splitter, ov_buf_view(data), at_end, &large->pieces, &consumed, err));
     if (large->pending_zeros) {
         assert(consumed == data->len);
         ov_splitter_skip_zeros(&large->splitter, large->pending_zeros);

@@ -131,3 +131,10 @@ enum ov_status ov_sequence_read(struct ov_cursor *c, enum ov_sequence_type type,
         return ov_cursor_fail(c, "a list that is too long to be inline", err);
     return OV_OK;
 }
+
+bool ov_sequence_is_same(const struct ov_sequence *a, const struct ov_sequence *b)
+{
+    if (a->is_table != b->is_table)
+        return false;
+    return a->is_table ? ov_id_equal(&a->top, &b->top) : ov_bytes_equal(a->items, b->items);
+}

@@ -20,14 +20,17 @@ enum ov_sequence_type {
 /* How a sequence lies in its owner. */
 struct ov_sequence {
     bool is_table;
-    struct ov_id top;       /* of a table */
-    struct ov_bytes items;  /* inline: the whole array as MessagePack; empty: no items */
+    struct ov_id top;      /* of a table */
+    struct ov_bytes items; /* inline: the whole array as MessagePack; empty: no items */
 };
 
 static inline bool ov_sequence_is_empty(const struct ov_sequence *sequence)
 {
     return !sequence->is_table && sequence->items.len == 0;
 }
+
+/* Whether they hold the same items: the form is unique, so nothing need be read. */
+bool ov_sequence_is_same(const struct ov_sequence *a, const struct ov_sequence *b);
 
 enum ov_kind ov_sequence_kind(enum ov_sequence_type type);
 size_t ov_sequence_inline_limit(enum ov_sequence_type type);
@@ -92,8 +95,8 @@ bool ov_sequence_cuts(const struct ov_cut_state *state, unsigned level, bool has
 /* Stores an object and tells its id. */
 struct ov_object_sink {
     void *context;
-    enum ov_status (*put)(void *context, enum ov_kind kind, struct ov_bytes bytes,
-                          struct ov_id *id, struct ov_error *err);
+    enum ov_status (*put)(void *context, enum ov_kind kind, struct ov_bytes bytes, struct ov_id *id,
+                          struct ov_error *err);
 };
 
 struct ov_sequence_builder;
@@ -133,12 +136,10 @@ struct ov_sequence_reader;
  * sequence: its bytes are borrowed and must outlive the reader. source: copied.
  * what: for messages; copied.
  */
-OV_MUST_CHECK enum ov_status ov_sequence_reader_open(enum ov_sequence_type type,
-                                                     const struct ov_sequence *sequence,
-                                                     const struct ov_object_source *source,
-                                                     const char *what,
-                                                     struct ov_sequence_reader **out,
-                                                     struct ov_error *err);
+OV_MUST_CHECK enum ov_status
+ov_sequence_reader_open(enum ov_sequence_type type, const struct ov_sequence *sequence,
+                        const struct ov_object_source *source, const char *what,
+                        struct ov_sequence_reader **out, struct ov_error *err);
 
 /* Accepts NULL. */
 void ov_sequence_reader_close(struct ov_sequence_reader *reader);

@@ -21,8 +21,8 @@ struct level {
 struct ov_sequence_builder {
     enum ov_sequence_type type;
     struct ov_object_sink sink;
-    bool is_table;          /* too large to be inline */
-    struct ov_buf unsplit;  /* items while it may be inline */
+    bool is_table;         /* too large to be inline */
+    struct ov_buf unsplit; /* items while it may be inline */
     size_t unsplit_count;
     struct level levels[OV_SEQUENCE_MAX_LEVELS];
     struct ov_buf scratch;

@@ -180,8 +180,8 @@ static enum ov_status check_end(struct ov_sequence_reader *reader, unsigned dept
         return fail(reader, "a table that is not split as it must be", err);
     if (depth == 0)
         return OV_OK;
-    bool key_fits = ov_bytes_equal(ov_buf_view(&object->promised_key),
-                                   ov_buf_view(&reader->previous_key));
+    bool key_fits =
+        ov_bytes_equal(ov_buf_view(&object->promised_key), ov_buf_view(&reader->previous_key));
     if (object->seen_items != object->promised_items ||
         (reader->type == OV_SEQUENCE_EXTENTS ? object->seen_weight != object->promised_weight
                                              : !key_fits))

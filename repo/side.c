@@ -79,8 +79,7 @@ static enum ov_status read_xattrs(struct ov_cursor *c, struct ov_side *side, str
         OV_TRY(ov_read_array_exact(c, 2, err));
         OV_TRY(ov_read_bin(c, 1, 255, &xattr->name, err));
         OV_TRY(ov_read_bin(c, 0, OV_XATTR_VALUE_MAX, &xattr->value, err));
-        if (!ov_xattr_is_of_host(xattr->name) ||
-            memchr(xattr->name.data, 0, xattr->name.len))
+        if (!ov_xattr_is_of_host(xattr->name) || memchr(xattr->name.data, 0, xattr->name.len))
             return ov_cursor_fail(c, "an xattr that is not of the host", err);
         if (i && ov_bytes_compare(xattr[-1].name, xattr->name) >= 0)
             return ov_cursor_fail(c, "xattrs out of order", err);

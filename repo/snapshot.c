@@ -27,9 +27,9 @@ void ov_snapshot_release(struct ov_snapshot *s)
 /* The statistics in the order of their keys, from 1. */
 static void list_counts(const struct ov_snapshot_counts *c, uint64_t out[COUNTS])
 {
-    const uint64_t all[COUNTS] = {c->files,     c->directories,   c->others,
-                                  c->bytes,     c->files_new,     c->files_changed,
-                                  c->files_unmodified, c->bytes_new, c->errors};
+    const uint64_t all[COUNTS] = {c->files,     c->directories,   c->others,           c->bytes,
+                                  c->files_new, c->files_changed, c->files_unmodified, c->bytes_new,
+                                  c->errors};
     memcpy(out, all, sizeof(all));
 }
 

@@ -275,8 +275,7 @@ enum ov_status ov_state_set_tag(struct ov_state *state, const char *name,
                          err));
     char *copy;
     OV_TRY(ov_text_copy(name, &copy, err));
-    memmove(state->tags + at + 1, state->tags + at,
-            (state->tag_count - at) * sizeof(*state->tags));
+    memmove(state->tags + at + 1, state->tags + at, (state->tag_count - at) * sizeof(*state->tags));
     state->tags[at] = (struct ov_tag_setting){copy, *snapshot};
     state->tag_count++;
     return OV_OK;
@@ -290,8 +289,7 @@ static void remove_tag(struct ov_state *state, const char *name)
         return;
     free(state->tags[at].name);
     state->tag_count--;
-    memmove(state->tags + at, state->tags + at + 1,
-            (state->tag_count - at) * sizeof(*state->tags));
+    memmove(state->tags + at, state->tags + at + 1, (state->tag_count - at) * sizeof(*state->tags));
 }
 
 enum ov_status ov_state_apply(struct ov_state *state, const struct ov_log_entry *entry,
@@ -318,7 +316,8 @@ enum ov_status ov_state_apply(struct ov_state *state, const struct ov_log_entry 
 
 static int compare_objects(const void *a, const void *b)
 {
-    return ov_id_compare(&((const struct ov_object *)a)->name, &((const struct ov_object *)b)->name);
+    return ov_id_compare(&((const struct ov_object *)a)->name,
+                         &((const struct ov_object *)b)->name);
 }
 
 enum ov_status ov_state_objects(const struct ov_state *state, enum ov_object_state which,

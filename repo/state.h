@@ -21,9 +21,9 @@ struct ov_state_object {
 };
 
 struct ov_state {
-    uint64_t number;     /* of the last entry applied */
-    struct ov_id hash;   /* its trailer */
-    struct ov_id config; /* trailer of config */
+    uint64_t number;                 /* of the last entry applied */
+    struct ov_id hash;               /* its trailer */
+    struct ov_id config;             /* trailer of config */
     struct ov_state_object *objects; /* in order of appearance */
     size_t object_count, object_capacity;
     struct ov_map object_index;

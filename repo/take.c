@@ -115,8 +115,8 @@ static enum ov_status count_file(void *context, enum ov_found_kind kind, struct 
     (void)err;
     if (kind != OV_FOUND_OBJECT || node->kind != OV_NODE_REGULAR || leader.len)
         return OV_OK;
-    while (parent->has_event && (parent->event.kind == OV_WALK_LEAVE ||
-                                 ov_path_compare(parent->event.path, path) < 0)) {
+    while (parent->has_event &&
+           (parent->event.kind == OV_WALK_LEAVE || ov_path_compare(parent->event.path, path) < 0)) {
         struct ov_error problem;
         enum ov_status status = ov_walker_next(parent->walker, &parent->event, &problem);
         parent->has_event = status == OV_OK;

@@ -9,10 +9,10 @@
 #include "repo/snapshot.h"
 
 struct ov_take_options {
-    const char *path;                   /* root of the tree */
-    const char *name;                   /* NAME:TAG, normalised; may be NULL */
-    const char *host;                   /* NULL: this machine */
-    const struct ov_label *labels;      /* ascending by key */
+    const char *path;              /* root of the tree */
+    const char *name;              /* NAME:TAG, normalised; may be NULL */
+    const char *host;              /* NULL: this machine */
+    const struct ov_label *labels; /* ascending by key */
     size_t label_count;
     const struct ov_patterns *excludes; /* may be NULL */
     bool has_time;                      /* else: now */

@@ -148,8 +148,8 @@ enum ov_status ov_walker_open(struct ov_tree *tree, struct ov_bytes start, struc
     walker->tree = tree;
     OV_TRY(ov_tree_find(tree, start, &walker->start, err));
     OV_TRY(set_path(walker, 0, start, err));
-    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_LINKS, &tree->root.links, &source,
-                                   "hard-link table", &walker->links, err));
+    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_LINKS, &tree->root.links, &source, "hard-link table",
+                                   &walker->links, err));
     if (start.len)
         OV_TRY(ov_sequence_reader_seek(walker->links, start, err));
     OV_TRY(next_link(walker, err));
@@ -183,8 +183,8 @@ static enum ov_status match_link(struct ov_walker *walker, struct ov_walk_event 
         if (order == 0) {
             if (event->kind != OV_WALK_ITEM)
                 return ov_fail(err, OV_ERR_CORRUPT, "hard-link table: a directory as a hard link");
-            OV_TRY(ov_buf_append(&walker->leader, walker->link.leader.data,
-                                 walker->link.leader.len, err));
+            OV_TRY(ov_buf_append(&walker->leader, walker->link.leader.data, walker->link.leader.len,
+                                 err));
         }
         /* Smaller paths lie in a part that was skipped. */
         OV_TRY(next_link(walker, err));

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* A file with more extents than this is not remembered in the file table: 4 GiB, 12 MiB of table. */
+/* A file with more extents than this is not remembered in the file table: 4 GiB, 12 MiB of table.
+ */
 #define TABLE_EXTENTS 262144u
 #define TABLE_HOLES 262144u
 
@@ -252,8 +253,7 @@ static struct ov_node make_node(const struct ov_scan_stat *stat, struct ov_bytes
 }
 
 static enum ov_status tell(struct ov_tree_builder *b, enum ov_found_kind kind,
-                           const struct ov_node *node, struct ov_bytes leader,
-                           struct ov_error *err)
+                           const struct ov_node *node, struct ov_bytes leader, struct ov_error *err)
 {
     if (!b->options.each)
         return OV_OK;
@@ -278,8 +278,8 @@ static enum ov_status get_group(struct ov_tree_builder *b, uint64_t number, stru
                                 struct ov_error *err)
 {
     while (b->group_count < number) {
-        OV_TRY(ov_array_grow(&b->groups, b->group_count, &b->group_capacity, sizeof(*b->groups),
-                             err));
+        OV_TRY(
+            ov_array_grow(&b->groups, b->group_count, &b->group_capacity, sizeof(*b->groups), err));
         b->groups[b->group_count++] = (struct group){0};
     }
     *out = &b->groups[number - 1];
@@ -351,7 +351,8 @@ static enum ov_status remember(struct open_file *file, const struct ov_file_cont
     return OV_OK;
 }
 
-/* Deep copies what a large file's first piece has beside extents; the batch goes back before its end. */
+/* Deep copies what a large file's first piece has beside extents; the batch goes back before its
+ * end. */
 static enum ov_status remember_xattrs(struct open_file *file, const struct ov_file_contents *c,
                                       struct ov_error *err)
 {

@@ -59,8 +59,7 @@ static enum ov_status note_gone(struct ov_txlog *log, const struct ov_log_entry 
         for (size_t i = 0; i < lists[l]->count; i++) {
             OV_TRY(ov_array_grow(&log->gone, log->gone_count, &log->gone_capacity,
                                  sizeof(*log->gone), err));
-            log->gone[log->gone_count++] =
-                (struct gone){entry->number, lists[l]->items[i].name};
+            log->gone[log->gone_count++] = (struct gone){entry->number, lists[l]->items[i].name};
         }
     }
     return OV_OK;
@@ -185,8 +184,7 @@ static enum ov_status read_checkpoint(struct ov_txlog *log, uint64_t number, str
     bool is_marker;
     OV_TRY(ov_checkpoint_read(log->backend, log->keyring, number, &state, err));
     OV_TRY(ov_log_file_read(log->backend, log->keyring, number, &entry, &hash, &is_marker, err));
-    if (!ov_id_equal(&hash, &state.hash) ||
-        !ov_id_equal(&state.config, &log->config.trailer))
+    if (!ov_id_equal(&hash, &state.hash) || !ov_id_equal(&state.config, &log->config.trailer))
         return ov_fail(err, OV_ERR_CORRUPT, "checkpoints/%016llx is not of this log",
                        (unsigned long long)number);
     *out = state;
@@ -342,8 +340,7 @@ static void raise_head(struct ov_txlog *log)
         ov_report_warn(log->options.report, NULL, &problem);
 }
 
-static enum ov_status fill_in(struct ov_log_entry *entry, const char *command,
-                              struct ov_error *err)
+static enum ov_status fill_in(struct ov_log_entry *entry, const char *command, struct ov_error *err)
 {
     struct ov_identity who;
     ov_identity_get(&who);
@@ -413,9 +410,10 @@ static enum ov_status create_entry(struct ov_txlog *log, const struct ov_log_ent
     if (status == OV_ERR_EXISTS || status == OV_OK)
         return status;
     if (was_unclear)
-        return ov_fail(err, OV_ERR_UNKNOWN,
-                       "cannot tell whether entry %llu was written to the log; look with 'ociv2 log'",
-                       (unsigned long long)entry->number);
+        return ov_fail(
+            err, OV_ERR_UNKNOWN,
+            "cannot tell whether entry %llu was written to the log; look with 'ociv2 log'",
+            (unsigned long long)entry->number);
     return status;
 }
 
@@ -449,8 +447,7 @@ enum ov_status ov_txlog_commit(struct ov_txlog *log, uint64_t base, const char *
     uint8_t transaction[OV_TRANSACTION_SIZE];
     ov_random(transaction, sizeof(transaction));
     for (;;) {
-        enum ov_status status =
-            try_commit(log, base, command, plan, context, transaction, err);
+        enum ov_status status = try_commit(log, base, command, plan, context, transaction, err);
         if (status == OV_OK)
             break;
         if (status != OV_ERR_EXISTS)

@@ -168,8 +168,7 @@ static enum ov_status local_upload_commit(struct ov_upload *base, const char *na
     return sync_parent(local, name, err) < 0 ? make_unknown(err) : OV_OK;
 }
 
-static enum ov_status local_sync(struct ov_backend *backend, const char *name,
-                                 struct ov_error *err)
+static enum ov_status local_sync(struct ov_backend *backend, const char *name, struct ov_error *err)
 {
     struct local *local = (struct local *)backend;
     OV_AUTO(ov_fd_close) int fd = openat(local->root, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
