@@ -8,6 +8,12 @@
 
 const struct ov_command *const ov_commands[] = {
     /* clang-format off */
+    /* Repository */
+    &ov_command_init,
+    &ov_command_key,
+    /* Other */
+    &ov_command_cache,
+    &ov_command_completion,
     &ov_command_version,
     &ov_command_help,
     NULL,

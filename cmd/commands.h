@@ -6,7 +6,11 @@
 
 #include "cmd/command_table.h"
 
+extern const struct ov_command ov_command_cache;
+extern const struct ov_command ov_command_completion;
 extern const struct ov_command ov_command_help;
+extern const struct ov_command ov_command_init;
+extern const struct ov_command ov_command_key;
 extern const struct ov_command ov_command_version;
 
 #endif

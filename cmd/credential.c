@@ -216,7 +216,7 @@ enum ov_status ov_credential_get(struct ov_session *session, bool is_new, struct
         status = from_environment(session, out, err);
     if (status != OV_END)
         return status;
-    session->credential_source = NULL;
+    session->credential_source = isatty(STDIN_FILENO) ? "" : NULL;
     return ov_credential_prompt(is_new ? "password for the new repository: " : "password: ", is_new,
                                 out, err);
 }

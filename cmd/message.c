@@ -40,13 +40,12 @@ int ov_session_exit_code(const struct ov_session *session, const struct ov_error
 static void key_hint(const struct ov_session *session, char *out, size_t size)
 {
     const char *source = session->credential_source;
-    if (source && session->repo == NULL)
-        snprintf(out, size,
-                 "it came from %s; 'ociv2 key list', with a key that fits, lists all keys", source);
-    else if (!source)
+    if (!source)
         snprintf(out, size,
                  "give a password with --password-file or OCIV2_PASSWORD, or a key with "
                  "--key-file");
+    else if (*source)
+        snprintf(out, size, "it came from %s; is that the one for this repository?", source);
 }
 
 /* What to do next, in the usual cases. */
@@ -136,14 +135,14 @@ void ov_session_warn(struct ov_session *session, const char *path, const struct 
         struct ov_error problem;
         ov_json_init(&json, "error");
         ov_json_bool(&json, "is_fatal", false);
-        ov_json_text(&json, "code", status_name(error->status));
+        ov_json_text(&json, "code", error->status < 0 ? status_name(error->status) : NULL);
         ov_json_text(&json, "message", error->message);
         if (path)
             ov_json_name(&json, "item", ov_bytes_of_string(path));
         if (ov_json_print(&json, stderr, &problem) >= 0)
             return;
     }
-    fprintf(stderr, "%swarning:%s ", ov_style(stderr, OV_STYLE_YELLOW),
+    fprintf(stderr, "%s%s:%s ", ov_style(stderr, OV_STYLE_YELLOW), session->warning_word,
             ov_style(stderr, OV_STYLE_RESET));
     if (path) {
         ov_print_name(stderr, ov_bytes_of_string(*path ? path : "."));

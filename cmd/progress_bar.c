@@ -3,11 +3,11 @@
 #include "cmd/interrupt.h"
 #include "cmd/json.h"
 #include "cmd/output.h"
+#include "cmd/session.h"
 #include "engine/base/buf.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FIRST_AFTER 0.5     /* seconds: shorter work shows nothing */
@@ -29,13 +29,6 @@ struct ov_progress_bar {
     char current[512];
 };
 
-static double clock_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 enum ov_status ov_progress_bar_open(const struct ov_progress_bar_options *options,
                                     struct ov_progress_bar **out, struct ov_error *err)
 {
@@ -44,7 +37,7 @@ enum ov_status ov_progress_bar_open(const struct ov_progress_bar_options *option
         return ov_fail_no_memory(err);
     bar->options = *options;
     bar->is_terminal = isatty(STDERR_FILENO) && !options->is_json && !options->is_quiet;
-    bar->start = bar->rate_at = clock_now();
+    bar->start = bar->rate_at = ov_clock();
     *out = bar;
     return OV_OK;
 }
@@ -89,9 +82,10 @@ static void measure_rate(struct ov_progress_bar *bar, double now)
     if (elapsed < 0.1)
         return;
     double sample = (double)(bar->now.bytes - bar->rate_bytes) / elapsed;
-    double weight = elapsed / RATE_WINDOW;
-    bool is_first = bar->rate_at <= bar->start;
-    bar->rate = is_first || weight > 1 ? sample : bar->rate + weight * (sample - bar->rate);
+    /* At first the mean over everything. */
+    double window = now - bar->start < RATE_WINDOW ? now - bar->start : RATE_WINDOW;
+    double weight = elapsed < window ? elapsed / window : 1;
+    bar->rate += weight * (sample - bar->rate);
     bar->rate_at = now;
     bar->rate_bytes = bar->now.bytes;
 }
@@ -182,7 +176,7 @@ static void print_json(const struct ov_progress_bar *bar, double now)
 static void print_status(struct ov_progress_bar *bar)
 {
     char line[WIDTH_MAX + 1];
-    double now = clock_now();
+    double now = ov_clock();
     if (bar->options.is_json) {
         print_json(bar, now);
         return;
@@ -202,7 +196,7 @@ void ov_progress_bar_poll(struct ov_progress_bar *bar)
 
 void ov_progress_bar_update(struct ov_progress_bar *bar, const struct ov_progress *progress)
 {
-    double now = clock_now();
+    double now = ov_clock();
     bar->now = *progress;
     bar->now.current = NULL;
     if (progress->bytes < bar->rate_bytes)

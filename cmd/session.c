@@ -90,6 +90,7 @@ enum ov_status ov_session_begin(struct ov_session *session, struct ov_error *err
         .is_json = ov_globals.is_json,
         .is_quiet = ov_globals.is_quiet,
     };
+    session->warning_word = "warning";
     if (!ov_globals.jobs)
         ov_globals.jobs = processors();
     if (ov_globals.jobs > JOBS_MAX)
@@ -167,6 +168,35 @@ enum ov_status ov_session_argument(struct ov_session *session, enum ov_status st
     return status;
 }
 
+enum ov_status ov_session_action(struct ov_session *session, int argc, char **argv, size_t *out,
+                                 struct ov_error *err)
+{
+    const struct ov_command *command = session->command;
+    const char *nearest = NULL;
+    size_t best = 3;
+    for (size_t i = 0; command->actions[i].name; i++) {
+        const struct ov_action *action = &command->actions[i];
+        size_t distance = ov_word_distance(argv[0], action->name);
+        if (distance > 0 && distance < best) {
+            best = distance;
+            nearest = action->name;
+        }
+        if (distance > 0)
+            continue;
+        if (argc == 1 && *action->arguments && *action->arguments != '[')
+            return ov_session_usage(session, err, "%s is missing: ociv2 %s %s %s",
+                                    action->arguments, command->name, action->name,
+                                    action->arguments);
+        if (argc > 1 && !*action->arguments)
+            return ov_session_usage(session, err, "'%s' is one argument too many", argv[1]);
+        *out = i;
+        return OV_OK;
+    }
+    return ov_session_usage(session, err, "'%s %s' is not known%s%s%s", command->name, argv[0],
+                            nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                            nearest ? "'?" : "");
+}
+
 void ov_session_hint(struct ov_session *session, const char *fmt, ...)
 {
     va_list args;
@@ -187,6 +217,23 @@ void ov_session_say(const struct ov_session *session, const char *fmt, ...)
     vprintf(fmt, args);
     va_end(args);
     putchar('\n');
+}
+
+void ov_session_note(struct ov_session *session, const char *fmt, ...)
+{
+    struct ov_error note = {.status = OV_OK};
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(note.message, sizeof(note.message), fmt, args);
+    va_end(args);
+    ov_session_warn(session, NULL, &note);
+}
+
+double ov_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 void ov_session_end_progress(struct ov_session *session)

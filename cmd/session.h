@@ -42,12 +42,14 @@ struct ov_session {
     struct ov_report report;          /* for the library's long work */
     struct ov_repo *repo;             /* NULL until ov_session_open() */
     struct ov_progress_bar *bar;
-    char *cache_directory;         /* NULL: none */
-    char *memory_directory;        /* NULL: none */
-    const char *credential_source; /* where the password or key came from, for messages */
+    char *cache_directory;  /* NULL: none */
+    char *memory_directory; /* NULL: none */
+    /* Option or variable that the password or key came from; empty: a person; NULL: nowhere. */
+    const char *credential_source;
     int exit_code;
     bool is_usage;  /* the failure is one of the command line */
     char hint[400]; /* what to do next, printed below the error; empty: what fits the status */
+    const char *warning_word; /* what warnings begin with */
     uint64_t warnings;
 };
 
@@ -64,6 +66,13 @@ OV_MUST_CHECK enum ov_status ov_session_open(struct ov_session *session, struct 
 /* Fills *err; the program will exit with 2 and point to the command's help. */
 OV_MUST_CHECK enum ov_status ov_session_usage(struct ov_session *session, struct ov_error *err,
                                               const char *fmt, ...) OV_PRINTF(3, 4);
+
+/*
+ * Which of the command's actions argv[0] names, and whether what follows fits it.
+ * Errors: INVALID, as a usage error.
+ */
+OV_MUST_CHECK enum ov_status ov_session_action(struct ov_session *session, int argc, char **argv,
+                                               size_t *out, struct ov_error *err);
 
 /* Makes INVALID, from the parsing of an argument, a usage error; passes `status` on. */
 OV_MUST_CHECK enum ov_status ov_session_argument(struct ov_session *session, enum ov_status status);
@@ -82,6 +91,12 @@ void ov_session_warn(struct ov_session *session, const char *path, const struct 
 
 /* A line for people on standard output; nothing with --json or --quiet. */
 void ov_session_say(const struct ov_session *session, const char *fmt, ...) OV_PRINTF(2, 3);
+
+/* A line for people on standard error: about what was not perfect. A warning with --json. */
+void ov_session_note(struct ov_session *session, const char *fmt, ...) OV_PRINTF(2, 3);
+
+/* Seconds on a clock that only goes forward. */
+double ov_clock(void);
 
 /* Takes the progress bar off the terminal: before printing results. */
 void ov_session_end_progress(struct ov_session *session);
