@@ -8,6 +8,10 @@
 
 const struct ov_command *const ov_commands[] = {
     /* clang-format off */
+    /* Images */
+    &ov_command_snapshot,
+    &ov_command_restore,
+    &ov_command_verify,
     /* Repository */
     &ov_command_init,
     &ov_command_key,

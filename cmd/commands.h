@@ -11,6 +11,9 @@ extern const struct ov_command ov_command_completion;
 extern const struct ov_command ov_command_help;
 extern const struct ov_command ov_command_init;
 extern const struct ov_command ov_command_key;
+extern const struct ov_command ov_command_restore;
+extern const struct ov_command ov_command_snapshot;
+extern const struct ov_command ov_command_verify;
 extern const struct ov_command ov_command_version;
 
 #endif
