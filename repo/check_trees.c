@@ -1,3 +1,4 @@
+#include "engine/limits.h"
 #include "repo/check_internal.h"
 #include "repo/snapshot.h"
 #include "repo/tree.h"
