@@ -477,7 +477,9 @@ enum ov_status ov_txlog_create(struct ov_backend *backend, const struct ov_confi
     OV_TRY(ov_log_file_encode(&entry, keyring, &file, &point.hash, err));
     OV_TRY(ov_log_point_encode(OV_FILE_HEAD, &point, keyring, &head, err));
     OV_TRY(backend->ops->create(backend, path.text, ov_buf_view(&file), err));
-    return backend->ops->replace(backend, OV_PATH_HEAD, ov_buf_view(&head), err);
+    OV_TRY(backend->ops->replace(backend, OV_PATH_HEAD, ov_buf_view(&head), err));
+    /* Once config is there, the rest must be. */
+    return backend->ops->sync(backend, OV_PATH_HEAD, err);
 }
 
 /* ---- Looking back ---- */
