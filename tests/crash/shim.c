@@ -20,8 +20,8 @@
  *   CRASH_FIRED    file: gets a line when that happens
  *   CRASH_JOURNAL  file: gets every change with its data; journal.py describes and reads it
  *   CRASH_NO_SYNC  "all", "file" or "directory": such fsyncs are not put into the journal
- *   CRASH_HOLD     "before" or "after" a link to a name that contains CRASH_HOLD_PATH: the first
- *                  CRASH_HOLD_TIMES times make CRASH_HOLD_FILE.N.reached, wait for
+ *   CRASH_HOLD     "before", "after" or "both": at a link to a name that contains CRASH_HOLD_PATH,
+ *                  the first CRASH_HOLD_TIMES times, make CRASH_HOLD_FILE.N.reached and wait for
  *                  CRASH_HOLD_FILE.N.go
  *   CRASH_BREAK    "overwrite": links to such names replace what is there (must be noticed)
  *
@@ -169,8 +169,8 @@ __attribute__((constructor)) static void start(void)
     shim.skip_file_sync = is_set("CRASH_NO_SYNC", "all") || is_set("CRASH_NO_SYNC", "file");
     shim.skip_directory_sync =
         is_set("CRASH_NO_SYNC", "all") || is_set("CRASH_NO_SYNC", "directory");
-    shim.hold_before = is_set("CRASH_HOLD", "before");
-    shim.hold_after = is_set("CRASH_HOLD", "after");
+    shim.hold_before = is_set("CRASH_HOLD", "before") || is_set("CRASH_HOLD", "both");
+    shim.hold_after = is_set("CRASH_HOLD", "after") || is_set("CRASH_HOLD", "both");
     shim.overwrite = is_set("CRASH_BREAK", "overwrite");
     shim.hold_path = getenv("CRASH_HOLD_PATH");
     shim.hold_file = getenv("CRASH_HOLD_FILE");
