@@ -256,8 +256,15 @@ static enum verdict judge(const struct turn *turn, const struct view *view,
         return LACKING;
     if (!fits_here(turn, view, *entry))
         return CONTRADICTORY;
-    if ((entry->condemned | entry->dropped) && obeys(turn, RULE_C_INVARIANT) &&
+    bool condemns = me->from == STEP_CONDEMN;
+    if (condemns && obeys(turn, RULE_C_INVARIANT) &&
         !keeps_invariant(turn->world, turn->state, view, entry))
+        return CONTRADICTORY;
+    bool is_merge = turn->setup->kind == ACTOR_MERGE;
+    if (is_merge && (me->plan & ~view->live))
+        return CONTRADICTORY;
+    if ((is_merge || obeys(turn, RULE_E_EVERYONE)) &&
+        !keeps_index(turn->world, turn->state, view, entry))
         return CONTRADICTORY;
     return VALID;
 }
@@ -544,19 +551,6 @@ static void list(const struct turn *turn)
     }
 }
 
-/* Rule 4 e, for whoever merges segments. */
-static bool merges_all(const struct turn *turn, const struct view *view)
-{
-    const struct actor *me = turn->me;
-    unsigned before = 0, after = 0;
-    unsigned kept = view->live | (obeys(turn, RULE_E_CONDEMNED) ? view->condemned : 0u);
-    for (unsigned i = 0; i < turn->state->objects; i++) {
-        before |= me->plan & bit(i) ? turn->state->contents[i] : 0u;
-        after |= me->added & bit(i) ? turn->state->contents[i] : 0u;
-    }
-    return !(me->plan & ~view->live) && !(before & kept & ~after);
-}
-
 static void commit_condemnation(const struct turn *turn)
 {
     const struct actor *me = turn->me;
@@ -567,10 +561,7 @@ static void commit_condemnation(const struct turn *turn)
         entry.condemned = me->plan;
     else
         entry.dropped = me->plan;
-    bool is_valid = judge(turn, &view, &entry) == VALID;
-    if (turn->setup->kind == ACTOR_MERGE)
-        is_valid = is_valid && merges_all(turn, &view);
-    if (is_valid)
+    if (judge(turn, &view, &entry) == VALID)
         create(turn, &entry);
     else
         start_over(turn, VERB_ABANDONS);

@@ -43,9 +43,10 @@ enum rule {
     RULE_KEEP_UPLOADS = 1u << 21,   /* writers never delete uploads */
     RULE_NUMBERS = 1u << 22,        /* numbers are never free again */
     RULE_CREATE_ONCE = 1u << 23,    /* a second create of a number fails */
-    RULE_DROPPED_UNKNOWN = 1u << 24 /* a dropped object may be condemned again, as an orphan */
+    RULE_E_EVERYONE = 1u << 24,     /* and so does whoever else condemns a live segment */
+    RULE_DROPPED_UNKNOWN = 1u << 25 /* a dropped object may be condemned again, as an orphan */
 };
-#define ALL_RULES ((1u << 25) - 1)
+#define ALL_RULES ((1u << 26) - 1)
 
 /* What can be wrong with a state. */
 enum fault {
@@ -228,6 +229,13 @@ bool fits(uint32_t rules, const struct view *view, const struct entry *entry);
 /* Section 4 rule 4 c: does the invariant, as look-ups see it, hold after the entry? */
 bool keeps_invariant(const struct world *world, const struct state *state, const struct view *view,
                      const struct entry *entry);
+
+/*
+ * Rule 4 e: are the entries of condemned segments, as far as they are of packs that are live or
+ * condemned, also in segments that stay?
+ */
+bool keeps_index(const struct world *world, const struct state *state, const struct view *view,
+                 const struct entry *entry);
 
 /* The faults of a state that the world looks for. For the explorer. */
 unsigned check(void *world, const void *state);

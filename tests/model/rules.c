@@ -191,6 +191,18 @@ bool keeps_invariant(const struct world *world, const struct state *state, const
                            looked_up(world, state, &after), after.snapshots);
 }
 
+bool keeps_index(const struct world *world, const struct state *state, const struct view *view,
+                 const struct entry *entry)
+{
+    struct view after = *view;
+    apply_entry(&after, entry);
+    uint8_t packs = after.live;
+    if (world->rules & RULE_E_CONDEMNED)
+        packs |= after.condemned;
+    uint8_t before = indexed(world, state, packs, view->live);
+    return before == (before & indexed(world, state, packs, after.live));
+}
+
 /* ---- What must hold in every state ---- */
 
 static bool is_told_wrong(const struct state *state, unsigned number, const struct actor *actor,
