@@ -277,6 +277,45 @@ START_TEST(a_table_that_does_not_fit_its_frames_is_refused)
 }
 END_TEST
 
+/* As many deltas as the limits allow; the frames themselves are not read. */
+START_TEST(the_longest_table_is_read)
+{
+    WITH_KEYS;
+    OV_AUTO(ov_pack_table_release) struct ov_pack_table table = {0}, back = {0};
+    OV_AUTO(ov_pack_writer_close_auto) struct ov_pack_writer *writer = NULL;
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    OV_AUTO(ov_pack_reader_close_auto) struct ov_pack_reader *reader = NULL;
+    struct ov_frame_info info = {.sealed_len = 50, .plain_len = 60, .chunk_count = 32768};
+    struct ov_sink sink = test_sink(&file);
+    struct test_random random = test_random_of(1);
+    struct ov_bytes view;
+    uint64_t size;
+    uint8_t section[OV_SECTION_PREFIX + 50] = {0};
+    struct ov_chunk_row *rows = calloc(info.chunk_count, sizeof(*rows));
+    ck_assert_ptr_nonnull(rows);
+    TEST_OK(ov_pack_writer_open(keyring, OV_PACK_DATA, &writer, &test_error));
+    for (size_t f = 0; f < OV_MAX_PACK_CHUNKS / info.chunk_count; f++) {
+        for (size_t i = 0; i < info.chunk_count; i++) {
+            rows[i] = (struct ov_chunk_row){
+                OV_KIND_DATA, OV_ENCODING_ZSTD_PATCH, 1, 60000, 70000, {{0}}, {{0}}};
+            test_random_fill(&random, rows[i].id.bytes, OV_ID_SIZE);
+            test_random_fill(&random, rows[i].base.bytes, OV_ID_SIZE);
+        }
+        (void)ov_pack_writer_reserve(writer);
+        TEST_OK(ov_pack_writer_add(writer, &sink, ov_bytes_of(section, sizeof(section)), &info,
+                                   rows, &test_error));
+    }
+    TEST_OK(ov_pack_writer_finish(writer, &sink, &size, &test_error));
+    ck_assert_uint_gt(size, OV_MAX_FRAME_SEALED);
+    struct ov_source source = test_source(&view, &file);
+    TEST_OK(ov_pack_reader_open(&source, ov_pack_writer_name(writer), OV_PACK_DATA, keyring,
+                                &reader, &test_error));
+    TEST_OK(ov_pack_reader_table(reader, &back, &test_error));
+    ck_assert_uint_eq(back.chunk_count, OV_MAX_PACK_CHUNKS);
+    free(rows);
+}
+END_TEST
+
 START_TEST(frame_targets_vary_by_a_quarter_and_by_key)
 {
     WITH_KEYS;
@@ -340,6 +379,7 @@ int main(void)
         another_keyring_cannot_read_it,
         places_that_the_index_made_up_are_refused,
         a_table_that_does_not_fit_its_frames_is_refused,
+        the_longest_table_is_read,
         frame_targets_vary_by_a_quarter_and_by_key,
         no_memory_is_a_status,
     };
