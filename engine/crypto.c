@@ -62,9 +62,9 @@ enum ov_status ov_password_key(struct ov_bytes password, const uint8_t salt[16],
                                uint64_t memory_kib, struct ov_secret *out, struct ov_error *err)
 {
     _Static_assert(crypto_pwhash_argon2id_SALTBYTES == 16, "salt size of the format");
-    if (crypto_pwhash_argon2id(out->bytes, sizeof(out->bytes), (const char *)password.data,
-                               password.len, salt, passes, (size_t)memory_kib * 1024,
-                               crypto_pwhash_argon2id_ALG_ARGON2ID13))
+    const char *text = password.len ? (const char *)password.data : ""; /* never NULL */
+    if (crypto_pwhash_argon2id(out->bytes, sizeof(out->bytes), text, password.len, salt, passes,
+                               (size_t)memory_kib * 1024, crypto_pwhash_argon2id_ALG_ARGON2ID13))
         return ov_fail(err, OV_ERR_NO_MEMORY,
                        "cannot derive the key: not enough memory (%llu KiB needed)",
                        (unsigned long long)memory_kib);
