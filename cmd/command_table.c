@@ -1,0 +1,80 @@
+#include "cmd/command_table.h"
+
+#include "cmd/commands.h"
+#include "cmd/output.h"
+#include "cmd/session.h"
+
+#include <string.h>
+
+const struct ov_command *const ov_commands[] = {
+    /* clang-format off */
+    /* Repository */
+    &ov_command_init,
+    &ov_command_key,
+    /* Other */
+    &ov_command_cache,
+    &ov_command_completion,
+    &ov_command_version,
+    &ov_command_help,
+    NULL,
+    /* clang-format on */
+};
+
+static const char *const color_choices[] = {
+    [OV_COLOR_AUTO] = "auto", [OV_COLOR_ALWAYS] = "always", [OV_COLOR_NEVER] = "never", NULL};
+
+const struct ov_option ov_global_options[] = {
+    OV_STRING('r', "repo", "PATH", &ov_globals.repository, "the repository [OCIV2_REPOSITORY]"),
+    OV_STRING(0, "password-file", "FILE", &ov_globals.password_file,
+              "read the password from FILE [OCIV2_PASSWORD_FILE]"),
+    OV_STRING(0, "password-command", "COMMAND", &ov_globals.password_command,
+              "read the password from what a shell command prints [OCIV2_PASSWORD_COMMAND]"),
+    OV_STRING(0, "key-file", "FILE", &ov_globals.key_file,
+              "open with a key file or a recovery file instead [OCIV2_KEY_FILE]"),
+    OV_STRING(0, "cache-dir", "DIR", &ov_globals.cache_directory,
+              "keep caches in DIR [OCIV2_CACHE_DIR; else ~/.cache/ociv2]"),
+    OV_FLAG(0, "no-cache", &ov_globals.no_cache, "work without a cache: slower"),
+    OV_FLAG(0, "accept-rollback", &ov_globals.accept_rollback,
+            "accept a repository older than what this machine has seen of it"),
+    OV_NUMBER('j', "jobs", "N", &ov_globals.jobs,
+              "work with N threads; default: one per processor"),
+    OV_FLAG(0, "json", &ov_globals.is_json, "print JSON, one object per line"),
+    OV_FLAG('q', "quiet", &ov_globals.is_quiet, "print neither summaries nor progress"),
+    OV_COUNT('v', "verbose", &ov_globals.verbosity, "say more"),
+    OV_CHOICE(0, "color", "WHEN", &ov_globals.color, color_choices,
+              "use colours auto (on terminals), always or never"),
+    OV_FLAG('h', "help", &ov_globals.wants_help, "print help for the command and stop"),
+    OV_FLAG(0, "version", &ov_globals.wants_version, "print the version and stop"),
+    OV_OPTIONS_END,
+};
+
+const struct ov_command *ov_command_find(const char *name)
+{
+    for (size_t i = 0; ov_commands[i]; i++)
+        if (strcmp(ov_commands[i]->name, name) == 0)
+            return ov_commands[i];
+    return NULL;
+}
+
+const char *ov_command_suggest(const char *name)
+{
+    /* What other tools call it. */
+    static const char *const others[][2] = {
+        {"backup", "snapshot"}, {"create", "snapshot"}, {"save", "snapshot"}, {"push", "snapshot"},
+        {"extract", "restore"}, {"list", "images"},     {"rm", "untag"},      {"cat", "dump"},
+        {"keys", "key"},        {"history", "log"},     {"unlock", "check"},  {"info", "stats"},
+    };
+    const char *nearest = NULL;
+    size_t best = strlen(name) / 3 + 2;
+    for (size_t i = 0; ov_commands[i]; i++) {
+        size_t distance = ov_word_distance(name, ov_commands[i]->name);
+        if (distance < best) {
+            best = distance;
+            nearest = ov_commands[i]->name;
+        }
+    }
+    for (size_t i = 0; i < OV_ARRAY_LEN(others); i++)
+        if (strcmp(others[i][0], name) == 0 && ov_command_find(others[i][1]))
+            nearest = others[i][1];
+    return nearest;
+}

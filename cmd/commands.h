@@ -1,0 +1,16 @@
+/*
+ * The commands, each in its own cmd_<name>.c.
+ */
+#ifndef OV_CMD_COMMANDS_H
+#define OV_CMD_COMMANDS_H
+
+#include "cmd/command_table.h"
+
+extern const struct ov_command ov_command_cache;
+extern const struct ov_command ov_command_completion;
+extern const struct ov_command ov_command_help;
+extern const struct ov_command ov_command_init;
+extern const struct ov_command ov_command_key;
+extern const struct ov_command ov_command_version;
+
+#endif

@@ -1,0 +1,222 @@
+#include "cmd/credential.h"
+
+#include "cmd/interrupt.h"
+#include "engine/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define PASSWORD_MAX ((size_t)64 << 10)
+
+/* A buffer that never moves, so that no copy of the secret stays behind. */
+struct secret_text {
+    uint8_t bytes[PASSWORD_MAX];
+    size_t len;
+};
+
+static void secret_text_free(struct secret_text **text)
+{
+    if (!*text)
+        return;
+    ov_wipe(*text, sizeof(**text));
+    free(*text);
+    *text = NULL;
+}
+
+static enum ov_status secret_text_new(struct secret_text **out, struct ov_error *err)
+{
+    *out = calloc(1, sizeof(**out));
+    return *out ? OV_OK : ov_fail_no_memory(err);
+}
+
+static enum ov_status read_all(int fd, struct secret_text *text, const char *what,
+                               struct ov_error *err)
+{
+    OV_TRY(ov_fd_read(fd, text->bytes, PASSWORD_MAX, -1, &text->len, what, err));
+    if (text->len == PASSWORD_MAX)
+        return ov_fail(err, OV_ERR_INVALID, "%s is too long for a password or key", what);
+    return OV_OK;
+}
+
+static enum ov_status make_password(struct secret_text *text, const char *what,
+                                    struct ov_credential *out, struct ov_error *err)
+{
+    while (text->len && (text->bytes[text->len - 1] == '\n' || text->bytes[text->len - 1] == '\r'))
+        text->len--;
+    if (!text->len)
+        return ov_fail(err, OV_ERR_INVALID, "%s is empty: that is no password", what);
+    return ov_credential_of_password(ov_bytes_of(text->bytes, text->len), out, err);
+}
+
+static enum ov_status read_file(const char *path, struct secret_text *text, struct ov_error *err)
+{
+    OV_AUTO(ov_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ov_fail_errno(err, "cannot open %s", path);
+    return read_all(fd, text, path, err);
+}
+
+enum ov_status ov_credential_of_password_file(const char *path, struct ov_credential *out,
+                                              struct ov_error *err)
+{
+    OV_AUTO(secret_text_free) struct secret_text *text = NULL;
+    OV_TRY(secret_text_new(&text, err));
+    OV_TRY(read_file(path, text, err));
+    return make_password(text, path, out, err);
+}
+
+enum ov_status ov_credential_of_key_file(const char *path, struct ov_credential *out,
+                                         struct ov_error *err)
+{
+    OV_AUTO(secret_text_free) struct secret_text *text = NULL;
+    OV_TRY(secret_text_new(&text, err));
+    OV_TRY(read_file(path, text, err));
+    enum ov_status status = ov_credential_parse(ov_bytes_of(text->bytes, text->len), out, err);
+    return status < 0 ? ov_error_context(err, status, "%s", path) : OV_OK;
+}
+
+static enum ov_status from_command(const char *command, struct ov_credential *out,
+                                   struct ov_error *err)
+{
+    OV_AUTO(secret_text_free) struct secret_text *text = NULL;
+    OV_TRY(secret_text_new(&text, err));
+    FILE *pipe = popen(command, "re");
+    if (!pipe)
+        return ov_fail_errno(err, "cannot run the password command");
+    enum ov_status status = read_all(fileno(pipe), text, "the password command's output", err);
+    int result = pclose(pipe);
+    OV_TRY(status);
+    if (result == -1 || !WIFEXITED(result))
+        return ov_fail(err, OV_ERR_WRONG_KEY, "the password command did not end properly");
+    if (WEXITSTATUS(result))
+        return ov_fail(err, OV_ERR_WRONG_KEY, "the password command failed with exit code %d",
+                       WEXITSTATUS(result));
+    return make_password(text, "the password command's output", out, err);
+}
+
+/* ---- Asking ---- */
+
+/* Reads a line without echo; the terminal is put back whatever happens. */
+static enum ov_status ask(const char *prompt, struct secret_text *text, struct ov_error *err)
+{
+    struct termios before, silent;
+    if (tcgetattr(STDIN_FILENO, &before))
+        return ov_fail_errno(err, "cannot ask for the password");
+    silent = before;
+    silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
+    silent.c_lflag |= ECHONL;
+    fputs(prompt, stderr);
+    fflush(stderr);
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent))
+        return ov_fail_errno(err, "cannot ask for the password");
+    text->len = 0;
+    ssize_t got = 0;
+    bool is_complete = false;
+    while (!is_complete && text->len < PASSWORD_MAX - 1) {
+        got = read(STDIN_FILENO, text->bytes + text->len, 1);
+        if (got <= 0)
+            break;
+        is_complete = text->bytes[text->len] == '\n';
+        text->len += !is_complete;
+    }
+    int problem = errno;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    if (ov_interrupt_is_asked()) {
+        fputc('\n', stderr);
+        return ov_fail(err, OV_ERR_INTERRUPTED, "interrupted");
+    }
+    errno = problem;
+    if (got < 0)
+        return ov_fail_errno(err, "cannot read the password");
+    return OV_OK;
+}
+
+enum ov_status ov_credential_prompt(const char *prompt, bool is_new, struct ov_credential *out,
+                                    struct ov_error *err)
+{
+    OV_AUTO(secret_text_free) struct secret_text *text = NULL;
+    OV_AUTO(secret_text_free) struct secret_text *again = NULL;
+    if (!isatty(STDIN_FILENO))
+        return ov_fail(err, OV_ERR_WRONG_KEY,
+                       "there is no password, and no terminal to ask for one");
+    OV_TRY(secret_text_new(&text, err));
+    OV_TRY(ask(prompt, text, err));
+    if (is_new) {
+        OV_TRY(secret_text_new(&again, err));
+        OV_TRY(ask("the same again: ", again, err));
+        if (!ov_bytes_equal(ov_bytes_of(text->bytes, text->len),
+                            ov_bytes_of(again->bytes, again->len)))
+            return ov_fail(err, OV_ERR_INVALID, "the two passwords differ");
+    }
+    return make_password(text, "what was typed", out, err);
+}
+
+/* ---- Choosing ---- */
+
+static const char *environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+static enum ov_status from_options(struct ov_session *session, struct ov_credential *out,
+                                   struct ov_error *err)
+{
+    const struct ov_globals *g = &ov_globals;
+    if (!!g->key_file + !!g->password_file + !!g->password_command > 1)
+        return ov_session_usage(
+            session, err, "--key-file, --password-file and --password-command exclude each other");
+    if (g->key_file) {
+        session->credential_source = "--key-file";
+        return ov_credential_of_key_file(g->key_file, out, err);
+    }
+    if (g->password_file) {
+        session->credential_source = "--password-file";
+        return ov_credential_of_password_file(g->password_file, out, err);
+    }
+    if (g->password_command) {
+        session->credential_source = "--password-command";
+        return from_command(g->password_command, out, err);
+    }
+    return OV_END;
+}
+
+static enum ov_status from_environment(struct ov_session *session, struct ov_credential *out,
+                                       struct ov_error *err)
+{
+    const char *value;
+    if ((value = environment("OCIV2_KEY_FILE"))) {
+        session->credential_source = "OCIV2_KEY_FILE";
+        return ov_credential_of_key_file(value, out, err);
+    }
+    if ((value = environment("OCIV2_PASSWORD_FILE"))) {
+        session->credential_source = "OCIV2_PASSWORD_FILE";
+        return ov_credential_of_password_file(value, out, err);
+    }
+    if ((value = environment("OCIV2_PASSWORD_COMMAND"))) {
+        session->credential_source = "OCIV2_PASSWORD_COMMAND";
+        return from_command(value, out, err);
+    }
+    if ((value = environment("OCIV2_PASSWORD"))) {
+        session->credential_source = "OCIV2_PASSWORD";
+        return ov_credential_of_password(ov_bytes_of_string(value), out, err);
+    }
+    return OV_END;
+}
+
+enum ov_status ov_credential_get(struct ov_session *session, bool is_new, struct ov_credential *out,
+                                 struct ov_error *err)
+{
+    enum ov_status status = from_options(session, out, err);
+    if (status == OV_END)
+        status = from_environment(session, out, err);
+    if (status != OV_END)
+        return status;
+    session->credential_source = isatty(STDIN_FILENO) ? "" : NULL;
+    return ov_credential_prompt(is_new ? "password for the new repository: " : "password: ", is_new,
+                                out, err);
+}

@@ -1,0 +1,16 @@
+/*
+ * Signals: SIGINT and SIGTERM ask the work to stop (a second one stops at once), SIGUSR1 asks how
+ * far it is, SIGPIPE is left to the write that fails.
+ */
+#ifndef OV_CMD_INTERRUPT_H
+#define OV_CMD_INTERRUPT_H
+
+#include <stdbool.h>
+
+void ov_interrupt_install(void);
+bool ov_interrupt_is_asked(void);
+
+/* True once for each SIGUSR1. */
+bool ov_interrupt_take_status(void);
+
+#endif
