@@ -1,5 +1,7 @@
 #include "engine/compress.h"
 
+#include "engine/limits.h"
+
 #include <stdlib.h>
 #include <zstd.h>
 #include <zstd_errors.h>
@@ -86,6 +88,16 @@ void ov_decompressor_close(struct ov_decompressor *decompressor)
     free(decompressor);
 }
 
+/* RFC 8878 section 3.1.1.1; `packed` begins with the magic and is one whole frame. */
+static uint64_t window_size(struct ov_bytes packed, size_t plain_len)
+{
+    const unsigned single_segment = 1u << 5;
+    if (packed.data[4] & single_segment)
+        return plain_len;
+    uint64_t base = (uint64_t)1 << (10 + (packed.data[5] >> 3));
+    return base + base / 8 * (packed.data[5] & 7);
+}
+
 enum ov_status ov_decompress(struct ov_decompressor *decompressor, enum ov_codec codec,
                              struct ov_bytes prefix, struct ov_bytes packed, uint8_t *out,
                              size_t plain_len, struct ov_error *err)
@@ -102,6 +114,8 @@ enum ov_status ov_decompress(struct ov_decompressor *decompressor, enum ov_codec
     if (packed.len < 4 || ov_load32(packed.data) != ZSTD_MAGICNUMBER ||
         ZSTD_findFrameCompressedSize(packed.data, packed.len) != packed.len)
         return ov_fail(err, OV_ERR_CORRUPT, "not exactly one zstd frame");
+    if (window_size(packed, plain_len) > OV_MAX_WINDOW)
+        return ov_fail(err, OV_ERR_CORRUPT, "a zstd window of more than 32 MiB");
     ZSTD_DCtx_reset(decompressor->context, ZSTD_reset_session_only);
     if (prefix.len)
         ZSTD_DCtx_refPrefix(decompressor->context, prefix.data, prefix.len);

@@ -15,6 +15,11 @@ void ov_random(void *out, size_t len)
     randombytes_buf(out, len);
 }
 
+uint32_t ov_random_below(uint32_t bound)
+{
+    return randombytes_uniform(bound);
+}
+
 static void mac(const struct ov_secret *key, const char *person, const void *data, size_t len,
                 uint8_t *out, size_t out_len)
 {

@@ -16,6 +16,9 @@ OV_MUST_CHECK enum ov_status ov_crypto_init(struct ov_error *err);
 
 void ov_random(void *out, size_t len);
 
+/* A random number below `bound`, which is not 0. */
+uint32_t ov_random_below(uint32_t bound);
+
 /* MAC(key, person, data): keyed BLAKE2b-256. */
 void ov_mac(const struct ov_secret *key, const char *person, const void *data, size_t len,
             uint8_t out[32]);

@@ -59,6 +59,8 @@ static enum ov_status decode(struct ov_bytes document, struct ov_buf *out, const
     OV_TRY(ov_read_uint(&c, OV_CODEC_ZSTD, &codec, err));
     OV_TRY(ov_read_uint(&c, OV_DOCUMENT_MAX, &plain_len, err));
     OV_TRY(ov_read_bin(&c, 0, OV_DOCUMENT_MAX, &body, err));
+    if (plain_len == 0)
+        return ov_cursor_fail(&c, "an empty document", err);
     while (c.at < c.end) {
         if (*c.at++)
             return ov_cursor_fail(&c, "padding that is not zero", err);

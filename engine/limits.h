@@ -12,6 +12,7 @@
 #define OV_MAX_PACK_CHUNKS 524288u
 #define OV_MAX_PACK_FRAMES 65536u
 #define OV_MAX_PACK_SIZE ((uint64_t)4 << 30)
+#define OV_MAX_WINDOW ((uint64_t)32 << 20) /* of zstd */
 #define OV_MAX_DELTA_DEPTH 8
 #define OV_MAX_SMALL_FILE ((size_t)64 << 10)
 #define OV_MAX_SEGMENT_ENTRIES ((uint64_t)1 << 31)

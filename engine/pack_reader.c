@@ -66,8 +66,10 @@ static enum ov_status read_section(const struct ov_pack_reader *reader, uint64_t
                                    struct ov_bytes *sealed, struct ov_error *err)
 {
     const struct ov_source *source = &reader->source;
+    /* The table of a pack full of small deltas is longer than any frame. */
+    size_t most = number == OV_TABLE_SECTION ? OV_DOCUMENT_MAX : OV_MAX_FRAME_SEALED;
     size_t len = OV_SECTION_PREFIX + sealed_len;
-    if (sealed_len > OV_MAX_FRAME_SEALED || offset > source->size || len > source->size - offset)
+    if (sealed_len > most || offset > source->size || len > source->size - offset)
         return ov_fail(err, OV_ERR_CORRUPT, "%s is damaged: it ends before its section %lld",
                        source->name, (long long)number);
     OV_TRY(ov_buf_reserve(section, len, err));

@@ -126,6 +126,11 @@ static enum ov_status decode_frame(struct ov_cursor *c, struct ov_frame_info *fr
     OV_TRY(ov_read_uint(c, UINT32_MAX, &parameters, err));
     if (sealed < OV_SEAL_OVERHEAD || chunks == 0)
         return ov_cursor_fail(c, "an empty frame", err);
+    if (codec > OV_CODEC_ZSTD || !ov_filter_is_known(filter) || dictionary != 0)
+        return ov_fail(err, OV_ERR_UNSUPPORTED,
+                       "%s: codec %llu, filter %llu, dictionary %llu need a newer ociv2", c->what,
+                       (unsigned long long)codec, (unsigned long long)filter,
+                       (unsigned long long)dictionary);
     *frame = (struct ov_frame_info){
         .sealed_len = (uint32_t)sealed,
         .plain_len = (uint32_t)plain,

@@ -56,9 +56,24 @@ static bool type_is_clear(uint8_t type)
     return type == OV_FILE_CONFIG || type == OV_FILE_SLOT || type == OV_FILE_RESERVE;
 }
 
+static bool type_is_numbered(uint8_t type)
+{
+    return type == OV_FILE_LOG || type == OV_FILE_MARKER || type == OV_FILE_CHECKPOINT;
+}
+
 static bool type_is_known(uint8_t type)
 {
     return type && strchr("FKLMPSCHR", type);
+}
+
+/* A clear file has neither epoch nor salt, and few types have a number. */
+static bool fields_are_valid(const struct ov_header *h)
+{
+    static const struct ov_id zero;
+    bool kind_is_valid = h->type == OV_FILE_PACK ? h->kind == 1 || h->kind == 2 : h->kind == 0;
+    return kind_is_valid && h->is_sealed != type_is_clear((uint8_t)h->type) &&
+           (h->number == 0 || type_is_numbered((uint8_t)h->type)) &&
+           (h->is_sealed || (h->epoch == 0 && ov_id_equal(&h->salt, &zero)));
 }
 
 enum ov_status ov_header_decode(const uint8_t *raw, const char *what, struct ov_header *out,
@@ -84,9 +99,7 @@ enum ov_status ov_header_decode(const uint8_t *raw, const char *what, struct ov_
     };
     memcpy(h.salt.bytes, raw + AT_SALT, OV_ID_SIZE);
     encode(&h);
-    bool kind_is_valid = h.type == OV_FILE_PACK ? h.kind == 1 || h.kind == 2 : h.kind == 0;
-    if (h.is_sealed == type_is_clear(raw[AT_TYPE]) || !kind_is_valid ||
-        memcmp(h.raw, raw, OV_HEADER_SIZE) != 0)
+    if (!fields_are_valid(&h) || memcmp(h.raw, raw, OV_HEADER_SIZE) != 0)
         return ov_fail(err, OV_ERR_CORRUPT, "%s: its header is not valid", what);
     *out = h;
     return OV_OK;

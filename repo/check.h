@@ -8,7 +8,7 @@
 
 struct ov_check_options {
     bool read_data;
-    double subset; /* share of the packs' bytes to read, 0 < subset ≤ 1, with read_data */
+    double subset; /* share of the packs' bytes to read, with read_data: up to 1; 0: all */
     unsigned threads;
     const struct ov_report *report; /* each fault is a warning: with the path, if it has one */
 };

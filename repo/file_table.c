@@ -123,7 +123,7 @@ static const struct record *current_record(struct ov_file_table *table)
     size_t left = table->size - table->at;
     const struct record *record = (const struct record *)(table->map + table->at);
     if (left < sizeof(*record) || record->size > left || record->size < sizeof(*record) ||
-        record->path_len > record->size - sizeof(*record))
+        record->size % 8 || record->path_len > record->size - sizeof(*record))
         return NULL;
     return record;
 }
@@ -151,6 +151,8 @@ static const uint8_t *take(struct ov_bytes *left, size_t len)
 static bool decode_xattrs(struct ov_bytes *left, size_t count, struct ov_arena *arena,
                           struct ov_file_contents *out)
 {
+    if (count > left->len / sizeof(struct stored_xattr))
+        return false;
     out->xattrs = ov_arena_alloc(arena, count * sizeof(*out->xattrs));
     if (!out->xattrs)
         return false;
@@ -170,6 +172,16 @@ static bool decode_xattrs(struct ov_bytes *left, size_t count, struct ov_arena *
     return true;
 }
 
+/* A bool must not be read before it is known to be one. */
+static bool extents_are_sound(const uint8_t *extents, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (extents[i * sizeof(struct ov_extent) + offsetof(struct ov_extent, is_zero)] > 1)
+            return false;
+    }
+    return true;
+}
+
 static bool decode_record(const struct record *record, struct ov_arena *arena,
                           struct ov_file_contents *out)
 {
@@ -182,7 +194,7 @@ static bool decode_record(const struct record *record, struct ov_arena *arena,
     size_t holes_len = (size_t)record->hole_count * sizeof(struct ov_hole);
     const uint8_t *extents = target ? take(&left, extents_len) : NULL;
     const uint8_t *holes = extents ? take(&left, holes_len) : NULL;
-    if (!holes)
+    if (!holes || !extents_are_sound(extents, record->extent_count))
         return false;
     out->contents = ov_bytes_of(contents, record->contents_len);
     out->target = ov_bytes_of(target, record->target_len);

@@ -130,26 +130,44 @@ static enum ov_status decode_slot(struct ov_objects *objects, const struct ov_lo
     return OV_OK;
 }
 
+static enum ov_status load_copy(struct ov_objects *objects, enum ov_kind kind,
+                                const struct ov_id *id, const struct ov_location *location,
+                                struct ov_buf *out, struct ov_error *err)
+{
+    struct ov_id found_id;
+    OV_TRY(decode_slot(objects, location, kind, out, err));
+    ov_id_compute(kind, out->data, out->len, &found_id);
+    if (!ov_id_equal(&found_id, id))
+        return ov_fail(err, OV_ERR_CORRUPT,
+                       "packs/%s: frame %u, slot %u does not hold chunk %s as the index says",
+                       ov_id_hex(&location->pack).text, location->frame, location->slot,
+                       ov_id_hex(id).text);
+    return OV_OK;
+}
+
 /* Depths fall strictly on the way, so this ends. */
 static enum ov_status load(struct ov_objects *objects, enum ov_kind kind, const struct ov_id *id,
                            unsigned below_depth, struct ov_buf *out, struct ov_error *err)
 {
     struct ov_tag tag = ov_repo_tag(objects->repo, id);
     struct ov_location location;
-    struct ov_id found_id;
     bool found;
     OV_TRY(ov_lookup_find(objects->repo->lookup, &tag, below_depth, &location, &found, err));
     if (!found)
         return ov_fail(err, OV_ERR_NOT_FOUND, "%s chunk %s is not in the repository",
                        ov_kind_name(kind), ov_id_hex(id).text);
-    OV_TRY(decode_slot(objects, &location, kind, out, err));
-    ov_id_compute(kind, out->data, out->len, &found_id);
-    if (!ov_id_equal(&found_id, id))
-        return ov_fail(err, OV_ERR_CORRUPT,
-                       "packs/%s: frame %u, slot %u does not hold chunk %s as the index says",
-                       ov_id_hex(&location.pack).text, location.frame, location.slot,
-                       ov_id_hex(id).text);
-    return OV_OK;
+    return load_copy(objects, kind, id, &location, out, err);
+}
+
+enum ov_status ov_objects_load_at(struct ov_objects *objects, enum ov_kind kind,
+                                  const struct ov_id *id, const struct ov_location *at,
+                                  struct ov_buf *out, struct ov_error *err)
+{
+    struct ov_location location = *at;
+    location.frame_key = UINT32_MAX; /* not the look-up's: unlike any other, and not kept */
+    enum ov_status status = load_copy(objects, kind, id, &location, out, err);
+    drop_frames(objects);
+    return status;
 }
 
 enum ov_status ov_objects_load(struct ov_objects *objects, enum ov_kind kind,

@@ -25,4 +25,13 @@ OV_MUST_CHECK enum ov_status ov_objects_load(struct ov_objects *objects, enum ov
                                              const struct ov_id *id, struct ov_buf *out,
                                              struct ov_error *err);
 
+/*
+ * The same from one certain copy, as a check needs it. at: pack, frame, slot, depth, length and the
+ * rest that a look-up finds; frame_key is not used.
+ */
+OV_MUST_CHECK enum ov_status ov_objects_load_at(struct ov_objects *objects, enum ov_kind kind,
+                                                const struct ov_id *id,
+                                                const struct ov_location *at, struct ov_buf *out,
+                                                struct ov_error *err);
+
 #endif

@@ -196,21 +196,31 @@ static bool is_double_star(struct ov_bytes part)
     return part.len == 2 && part.data[0] == '*' && part.data[1] == '*';
 }
 
-/* Whether the parts match the first of the names; `**` takes any number of them. */
+/*
+ * Whether the parts match the first of the names; `**` takes any number of them. Only the last `**`
+ * needs to be tried again: the earliest match of what lies before it leaves the most names.
+ */
 static bool match_here(const struct ov_bytes *parts, size_t part_count,
                        const struct ov_bytes *names, size_t name_count)
 {
-    if (part_count == 0)
-        return true;
-    if (is_double_star(parts[0])) {
-        for (size_t skip = 0; skip <= name_count; skip++) {
-            if (match_here(parts + 1, part_count - 1, names + skip, name_count - skip))
-                return true;
+    bool has_star = false;
+    size_t part = 0, name = 0, star_part = 0, star_name = 0;
+    while (part < part_count) {
+        if (is_double_star(parts[part])) {
+            has_star = true;
+            star_part = ++part;
+            star_name = name;
+        } else if (name < name_count && ov_glob_match(parts[part], names[name])) {
+            part++;
+            name++;
+        } else if (has_star && star_name < name_count) {
+            part = star_part;
+            name = ++star_name;
+        } else {
+            return false;
         }
-        return false;
     }
-    return name_count && ov_glob_match(parts[0], names[0]) &&
-           match_here(parts + 1, part_count - 1, names + 1, name_count - 1);
+    return true;
 }
 
 static bool match_pattern(const struct ov_pattern *pattern, const struct ov_bytes *names,

@@ -82,6 +82,8 @@ enum ov_status ov_slot_description_decode(struct ov_bytes bytes, struct ov_slot_
 {
     struct ov_cursor c;
     struct ov_map_reader map;
+    struct ov_slot_info info = *out; /* what is known of the file already */
+    bool has_created = false;
     uint64_t key;
     enum ov_status status;
     ov_cursor_init(&c, bytes, "description of a key slot");
@@ -89,19 +91,26 @@ enum ov_status ov_slot_description_decode(struct ov_bytes bytes, struct ov_slot_
     while ((status = ov_map_next(&c, &map, &key, err)) == OV_OK) {
         struct ov_bytes text;
         if (key == 3) {
-            OV_TRY(ov_read_int(&c, INT64_MIN, INT64_MAX, &out->created, err));
+            OV_TRY(ov_read_int(&c, INT64_MIN, INT64_MAX, &info.created, err));
+            has_created = true;
             continue;
         }
         if (key < 1 || key > 4)
             return ov_map_unknown(&c, key, false, err);
         OV_TRY(ov_read_str(&c, 4096, &text, err));
+        if (text.len == 0)
+            return ov_cursor_fail(&c, "empty text", err);
         if (key == 1)
-            copy_text(text, out->user, sizeof(out->user));
+            copy_text(text, info.user, sizeof(info.user));
         else if (key == 2)
-            copy_text(text, out->host, sizeof(out->host));
+            copy_text(text, info.host, sizeof(info.host));
         else
-            copy_text(text, out->label, sizeof(out->label));
+            copy_text(text, info.label, sizeof(info.label));
     }
     OV_TRY(status);
-    return ov_cursor_finish(&c, err);
+    OV_TRY(ov_cursor_finish(&c, err));
+    if (!has_created)
+        return ov_cursor_fail(&c, "a member is missing", err);
+    *out = info;
+    return OV_OK;
 }

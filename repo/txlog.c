@@ -29,6 +29,7 @@ struct ov_txlog {
     bool is_empty; /* no entry was applied yet */
     /* Entries above this one have all been read here. */
     uint64_t complete_since;
+    uint64_t durable;    /* this entry, and so all before it, survive a loss of power */
     uint64_t checkpoint; /* newest one known */
     struct gone *gone;
     size_t gone_count, gone_capacity;
@@ -117,6 +118,29 @@ static enum ov_status replay_next(struct ov_txlog *log, struct ov_error *err)
     return note_gone(log, &entry, err);
 }
 
+/*
+ * Sees to it that the last entry is durable. Its writer may be about to sync it, or may have died
+ * before: a loss of power could keep an entry that is made after it and lose this one.
+ */
+static enum ov_status settle(struct ov_txlog *log, struct ov_error *err)
+{
+    struct ov_path path = ov_path_of_number(OV_DIR_LOG, log->state.number);
+    if (log->state.number > log->durable) {
+        OV_TRY(log->backend->ops->sync(log->backend, path.text, err));
+        log->durable = log->state.number;
+    }
+    return OV_OK;
+}
+
+/* Whoever only reads can do without, but then does not remember what may be lost yet. */
+static void settle_and_remember(struct ov_txlog *log)
+{
+    struct ov_error ignored;
+    if (settle(log, &ignored) >= 0)
+        ov_log_memory_save(log->memory_directory, &log->config.repository, &log->state,
+                           log->options.report);
+}
+
 enum ov_status ov_txlog_refresh(struct ov_txlog *log, struct ov_error *err)
 {
     enum ov_status status;
@@ -125,8 +149,7 @@ enum ov_status ov_txlog_refresh(struct ov_txlog *log, struct ov_error *err)
         continue;
     OV_TRY(status);
     if (log->state.number != before)
-        ov_log_memory_save(log->memory_directory, &log->config.repository, &log->state,
-                           log->options.report);
+        settle_and_remember(log);
     return OV_OK;
 }
 
@@ -295,6 +318,7 @@ static enum ov_status check_memory(struct ov_txlog *log, struct ov_error *err)
                        "%llu was exchanged. If it was restored from a backup on purpose, say "
                        "--accept-rollback once",
                        (unsigned long long)seen.number);
+    log->durable = seen.number;
     return OV_OK;
 }
 
@@ -323,7 +347,7 @@ enum ov_status ov_txlog_open(struct ov_backend *backend, const struct ov_config 
     if (has_head)
         OV_TRY(check_head(log, &head, err));
     OV_TRY(check_memory(log, err));
-    ov_log_memory_save(log->memory_directory, &config->repository, &log->state, options->report);
+    settle_and_remember(log);
     *out = ov_steal(log);
     return OV_OK;
 }
@@ -437,7 +461,9 @@ static enum ov_status try_commit(struct ov_txlog *log, uint64_t base, const char
     OV_TRY(check_uploads(log, base, &entry, err));
     OV_TRY(ov_state_check(&log->state, &entry, err));
     OV_TRY(ov_log_file_encode(&entry, log->keyring, &file, &hash, err));
+    OV_TRY(settle(log, err));
     OV_TRY(create_entry(log, &entry, ov_buf_view(&file), err));
+    log->durable = entry.number;
     return ov_state_apply(&log->state, &entry, &hash, err);
 }
 
@@ -474,7 +500,9 @@ enum ov_status ov_txlog_create(struct ov_backend *backend, const struct ov_confi
     OV_TRY(ov_log_file_encode(&entry, keyring, &file, &point.hash, err));
     OV_TRY(ov_log_point_encode(OV_FILE_HEAD, &point, keyring, &head, err));
     OV_TRY(backend->ops->create(backend, path.text, ov_buf_view(&file), err));
-    return backend->ops->replace(backend, OV_PATH_HEAD, ov_buf_view(&head), err);
+    OV_TRY(backend->ops->replace(backend, OV_PATH_HEAD, ov_buf_view(&head), err));
+    /* Once config is there, the rest must be. */
+    return backend->ops->sync(backend, OV_PATH_HEAD, err);
 }
 
 /* ---- Looking back ---- */

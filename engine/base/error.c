@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+OV_PRINTF(2, 0)
 static void set_message(struct ov_error *err, const char *fmt, va_list args)
 {
     if (vsnprintf(err->message, sizeof(err->message), fmt, args) < 0)

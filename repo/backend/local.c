@@ -338,13 +338,56 @@ static enum ov_status probe_create_once(struct local *local, struct ov_error *er
     return local_remove(backend, name, err);
 }
 
+/* How many directories of `path`, from its end, do not exist yet. */
+static enum ov_status count_missing(const char *path, size_t *out, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf copy = {0};
+    OV_TRY(ov_buf_append(&copy, path, strlen(path) + 1, err));
+    char *text = (char *)copy.data;
+    size_t len = strlen(text);
+    for (*out = 0;; (*out)++) {
+        while (len > 1 && text[len - 1] == '/')
+            len--;
+        text[len] = '\0';
+        if (len == 0 || access(text, F_OK) == 0)
+            return OV_OK;
+        while (len > 0 && text[len - 1] != '/')
+            len--;
+    }
+}
+
+/*
+ * A new directory survives a loss of power only when the directory with its name was synced, and so
+ * on upwards. missing: how many were new; of an old one the parent is synced if that can be done.
+ */
+static enum ov_status sync_ancestors(int root, size_t missing, struct ov_error *err)
+{
+    OV_AUTO(ov_fd_close) int at = -1;
+    for (size_t i = 0; i == 0 || i < missing; i++) {
+        int up = openat(at < 0 ? root : at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        ov_fd_close(&at);
+        at = up;
+        if (at < 0 && errno == EACCES)
+            return OV_OK; /* may be written to, but not read, so not synced either */
+        if ((at < 0 || fsync(at)) && missing)
+            return ov_fail_errno(err, "cannot sync the directory above the repository");
+        if (at < 0)
+            return OV_OK;
+    }
+    return OV_OK;
+}
+
 enum ov_status ov_local_create(const char *path, struct ov_backend **out, struct ov_error *err)
 {
+    size_t missing;
+    OV_TRY(count_missing(path, &missing, err));
     OV_TRY(ov_make_directories(path, err));
     struct local *local;
     OV_TRY(open_root(path, &local, err));
     enum ov_status status =
         local_list(&local->base, ".", refuse_entry, (void *)(uintptr_t)path, err);
+    if (status >= 0)
+        status = sync_ancestors(local->root, missing, err);
     if (status >= 0)
         status = make_subdirectories(local, err);
     if (status >= 0)

@@ -1,0 +1,39 @@
+/*
+ * What the parts of a check share.
+ */
+#ifndef OV_REPO_CHECK_INTERNAL_H
+#define OV_REPO_CHECK_INTERNAL_H
+
+#include "repo/check.h"
+#include "repo/objects.h"
+
+struct check {
+    struct ov_repo *repo;
+    const struct ov_check_options *options;
+    struct ov_check_result *result;
+    struct ov_progress progress;
+};
+
+/* Reports a fault. path: in an image, or NULL. */
+void check_fault(struct check *check, const char *path, const struct ov_error *problem);
+
+/*
+ * Counts a failed step as a fault and goes on, unless the failure says nothing of the repository
+ * (no memory, interrupted), which is returned.
+ */
+OV_MUST_CHECK enum ov_status check_step(struct check *check, enum ov_status status,
+                                        const char *path, const struct ov_error *problem,
+                                        struct ov_error *err);
+
+/* Shows progress and polls for an interruption. */
+OV_MUST_CHECK enum ov_status check_poll(struct check *check, struct ov_error *err);
+
+/* ---- check_packs.c: tables against the index, and all data ---- */
+
+OV_MUST_CHECK enum ov_status check_packs(struct check *check, struct ov_error *err);
+
+/* ---- check_trees.c: everything that snapshots reach ---- */
+
+OV_MUST_CHECK enum ov_status check_trees(struct check *check, struct ov_error *err);
+
+#endif
