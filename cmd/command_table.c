@@ -14,6 +14,8 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_verify,
     /* Repository */
     &ov_command_init,
+    &ov_command_stats,
+    &ov_command_check,
     &ov_command_key,
     /* Other */
     &ov_command_cache,

@@ -7,12 +7,14 @@
 #include "cmd/command_table.h"
 
 extern const struct ov_command ov_command_cache;
+extern const struct ov_command ov_command_check;
 extern const struct ov_command ov_command_completion;
 extern const struct ov_command ov_command_help;
 extern const struct ov_command ov_command_init;
 extern const struct ov_command ov_command_key;
 extern const struct ov_command ov_command_restore;
 extern const struct ov_command ov_command_snapshot;
+extern const struct ov_command ov_command_stats;
 extern const struct ov_command ov_command_verify;
 extern const struct ov_command ov_command_version;
 
