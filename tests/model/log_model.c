@@ -3,7 +3,6 @@
  * shows for each rule what is lost without it. docs/log-model.md.
  *
  *   log_model explore SETUP      must find no fault
- *   log_model documented SETUP   the same without the rules that docs/format/log.md lacks
  *   log_model control NAME       must find one; for a rule that safety does not need: none
  *   log_model code               compares the model with repo/state.c
  *   log_model list | table
@@ -18,7 +17,6 @@
 #define MAX_STATES ((size_t)9 << 20)
 
 #define ALL_FAULTS 127u
-#define UNDOCUMENTED (RULE_B_ORPHANS | RULE_E_EVERYONE | RULE_DROPPED_UNKNOWN)
 
 static double seconds(void)
 {
@@ -130,8 +128,6 @@ int main(int argc, char **argv)
     const char *name = argc > 2 ? argv[2] : "";
     if (strcmp(what, "explore") == 0 && setup_named(name))
         return explore(setup_named(name), ALL_RULES);
-    if (strcmp(what, "documented") == 0 && setup_named(name))
-        return explore(setup_named(name), ALL_RULES & ~(uint32_t)UNDOCUMENTED);
     if (strcmp(what, "control") == 0 && control_named(name))
         return try_control(control_named(name), true);
     if (strcmp(what, "list") == 0)
@@ -143,7 +139,7 @@ int main(int argc, char **argv)
         return 0;
     }
     fputs(
-        "usage: log_model explore SETUP | documented SETUP | control NAME | code | list | table\n",
+        "usage: log_model explore SETUP | control NAME | code | list | table\n",
         stderr);
     return 2;
 }
