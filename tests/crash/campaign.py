@@ -329,8 +329,6 @@ def scenario(campaign):
         snapshot(campaign, "tree1", "img:1"),
         snapshot(campaign, "tree2", "img:2", environment={"CRASH_ADOPT": 3}),
         tag("img:1", "img:stable"),
-        tag("img:2", "img:stable"),
-        tag("img:1", "img:stable"),
         forget("img:2"),
         Step("key add", lambda s: s.with_keys(2), {"file": files["key2"]}, in_log=False),
         Step("key remove", lambda s: s.with_keys(1), {"file": files["key1"]}, "key2", False),
