@@ -53,12 +53,19 @@ static void bash_values(const char *command, const struct ov_option *options)
                 printf("%s%s", choice == options->choices ? "" : " ", *choice);
             printf("' -- \"$word\"))\n");
         } else if (is_file(options) || is_directory(options)) {
-            printf("COMPREPLY=($(compgen -%c -- \"$word\"))\n", is_file(options) ? 'f' : 'd');
+            printf("mapfile -t COMPREPLY < <(compgen -%c -- \"$word\")\n",
+                   is_file(options) ? 'f' : 'd');
         } else {
             printf("COMPREPLY=()\n");
         }
         printf("        return\n        ;;\n");
     }
+}
+
+static void bash_commands(void)
+{
+    for (size_t i = 0; ov_commands[i]; i++)
+        printf("%s%s", i ? " " : "", ov_commands[i]->name);
 }
 
 static void print_bash(void)
@@ -82,15 +89,18 @@ static void print_bash(void)
     printf("    esac\n    local options='");
     bash_words(ov_global_options);
     printf("' words=\n    case $command in\n    '') words='");
-    for (size_t i = 0; ov_commands[i]; i++)
-        printf("%s%s", i ? " " : "", ov_commands[i]->name);
+    bash_commands();
     printf("' ;;\n");
     for (size_t i = 0; ov_commands[i]; i++) {
         const struct ov_command *command = ov_commands[i];
         printf("    %s)\n        options+='", command->name);
         bash_words(command->options);
         printf("'\n");
-        if (command->actions) {
+        if (command == &ov_command_help) {
+            printf("        words='");
+            bash_commands();
+            printf("'\n");
+        } else if (command->actions) {
             printf("        words='");
             for (const struct ov_action *action = command->actions; action->name; action++)
                 printf("%s%s", action == command->actions ? "" : " ", action->name);
@@ -106,7 +116,7 @@ static void print_bash(void)
            "        compopt +o filenames 2>/dev/null\n"
            "        COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
            "    else\n"
-           "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
+           "        mapfile -t COMPREPLY < <(compgen -f -- \"$word\")\n"
            "    fi\n"
            "}\n"
            "complete -F _ociv2 ociv2\n");

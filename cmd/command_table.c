@@ -8,8 +8,22 @@
 
 const struct ov_command *const ov_commands[] = {
     /* clang-format off */
+    /* Images */
+    &ov_command_snapshot,
+    &ov_command_restore,
+    &ov_command_verify,
+    &ov_command_images,
+    &ov_command_snapshots,
+    &ov_command_ls,
+    &ov_command_find_files,
+    &ov_command_dump,
+    &ov_command_diff,
+    &ov_command_tag,
+    &ov_command_untag,
+    &ov_command_forget,
     /* Repository */
     &ov_command_init,
+    &ov_command_log,
     &ov_command_key,
     /* Other */
     &ov_command_cache,

@@ -8,9 +8,22 @@
 
 extern const struct ov_command ov_command_cache;
 extern const struct ov_command ov_command_completion;
+extern const struct ov_command ov_command_diff;
+extern const struct ov_command ov_command_dump;
+extern const struct ov_command ov_command_find_files;
+extern const struct ov_command ov_command_forget;
 extern const struct ov_command ov_command_help;
+extern const struct ov_command ov_command_images;
 extern const struct ov_command ov_command_init;
 extern const struct ov_command ov_command_key;
+extern const struct ov_command ov_command_log;
+extern const struct ov_command ov_command_ls;
+extern const struct ov_command ov_command_restore;
+extern const struct ov_command ov_command_snapshot;
+extern const struct ov_command ov_command_snapshots;
+extern const struct ov_command ov_command_tag;
+extern const struct ov_command ov_command_untag;
+extern const struct ov_command ov_command_verify;
 extern const struct ov_command ov_command_version;
 
 #endif

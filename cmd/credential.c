@@ -214,6 +214,8 @@ enum ov_status ov_credential_get(struct ov_session *session, bool is_new, struct
     enum ov_status status = from_options(session, out, err);
     if (status == OV_END)
         status = from_environment(session, out, err);
+    if (status < 0)
+        session->credential_source = ""; /* the message says what is wrong with it */
     if (status != OV_END)
         return status;
     session->credential_source = isatty(STDIN_FILENO) ? "" : NULL;
