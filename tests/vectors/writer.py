@@ -144,7 +144,9 @@ class Builder:
 
     def directory(self, name, children, mode=0o755, **more):
         self.directories += 1
-        entries = self.sequence(tree.ENTRIES, sorted(children, key=lambda n: n[0]))
+        if len(children) > 1:
+            children = sorted(children, key=lambda n: n[0])
+        entries = self.sequence(tree.ENTRIES, children)
         return self.node(2, name, mode, k13=entries, **more)
 
     def other(self, kind, name, mode=0o644, link=False, **more):
@@ -269,15 +271,16 @@ class Writer:
             codec, filter_ = frame.get("codec", 1), frame.get("filter", 0)
             rows = []
             for chunk in frame["chunks"]:
-                row = [chunk["kind"], len(chunk["plain"])]
-                oid = object_id(chunk["kind"], chunk["plain"])
+                length = chunk.get("length", len(chunk["plain"]))
+                row = [chunk["kind"], length]
+                oid = chunk.get("id") or object_id(chunk["kind"], chunk["plain"])
                 if chunk["depth"]:
                     row += [1, chunk["depth"], len(chunk["stored"]), oid, chunk["base"]]
                     table[5].append([len(table[3]), *row[2:5], chunk["base"]])
                 rows.append(row)
                 table[2] += oid
                 table[3].append(chunk["kind"])
-                table[4].append(len(chunk["plain"]))
+                table[4].append(length)
             data = b"".join(c["stored"] for c in frame["chunks"])
             data = do_x86(data) if filter_ else data
             contents = hooks("contents", encode(hooks("rows", rows)) + data)

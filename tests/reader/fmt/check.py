@@ -166,6 +166,7 @@ def check(root, secret, report):
         if len(File(root, "reserve", "R", most=RESERVE + 96).body) != RESERVE:
             raise Refused("reserve", "body is not 64 KiB")
     packs = check_objects(repo, report)
+    check_frames(repo, packs)
     check_coverage(repo, packs)
     check_chunks(repo, packs)
     check_entries(repo)
@@ -247,14 +248,23 @@ def check_coverage(repo, packs):
             raise Refused(pack.where, "is covered by no live segment")
 
 
-def check_chunks(repo, packs):
-    """Every frame and chunk; deltas of condemned packs need no base that is live."""
+def check_frames(repo, packs):
+    """Every frame against its table; with that, the ids of whole chunks."""
     for name, pack in sorted(packs.items()):
-        live = repo.state.objects[name][2] == LIVE
         for i in range(len(pack.frames)):
-            frame = repo.store.frame(name, i) if live else pack.frame(i)
-            for slot in range(len(frame.rows)):
-                if live:
+            if repo.state.objects[name][2] == LIVE:
+                repo.store.frame(name, i)
+            else:
+                pack.frame(i)
+
+
+def check_chunks(repo, packs):
+    """Every chunk of the live packs; deltas of condemned packs need no base that is live."""
+    for name, pack in sorted(packs.items()):
+        if repo.state.objects[name][2] == LIVE:
+            for i in range(len(pack.frames)):
+                frame = repo.store.frame(name, i)
+                for slot in range(len(frame.rows)):
                     repo.store.decode(frame, slot)
 
 

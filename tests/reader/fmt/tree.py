@@ -181,6 +181,8 @@ class Reader:
         if not isinstance(node, dict):
             raise Refused(where, "node is not a map")
         uint(SOCKET, 1)(node.get(1), f"{where}: kind")
+        if root and node[1] != DIRECTORY:
+            raise Refused(where, "root is not a directory")
         (ROOT_NODE if root else NODES[node[1]])(node, where)
         if node[1] == REGULAR:
             size = node.get(10, 0)
@@ -190,8 +192,6 @@ class Reader:
                 raise Refused(where, "extents are for sizes over 256 only")
             if 11 in node and len(node[11]) != size:
                 raise Refused(where, "size is not the length of the contents")
-        if root and node[1] != DIRECTORY:
-            raise Refused(where, "root is not a directory")
 
     def entries(self, node, where):
         if 13 not in node:
