@@ -4,7 +4,7 @@ import copy
 import os
 
 from faults import at, damage, edit, flip, grow, put, register, reseal
-from fmt.strict import encode
+from fmt.strict import decode, encode
 from writer import EPOCH_START, Hooks
 
 CASES, ACCEPTED = [], []
@@ -112,7 +112,6 @@ def slot(name, word, hooks=None, damage_=None, kind=1, stage="open", file="keys/
 
 def keyring(change):
     """A hook that changes a keyring's plain bytes through its map."""
-    from fmt.strict import decode
     return lambda plain: encode(change(decode(plain, "")))
 
 
@@ -370,8 +369,8 @@ def head(name, word, make, stage="open"):
 
 head("beyond-the-end", "beyond the end", lambda t: t.w.head(10))
 head("far-beyond-the-end", "beyond the end", lambda t: t.w.head((1 << 64) - 1))
-head("hash", "hash", lambda t: t.w.head(trailer=bytes(32)))
-head("old-hash", "hash", lambda t: t.w.head(7))
+head("hash", "hash", lambda t: t.w.head(trailer=bytes(32)), "check")
+head("old-hash", "hash", lambda t: t.w.head(7), "check")
 head("flipped", "damaged", lambda t: damage(t, "head", flip(90)), "check")
 head("truncated", "short", lambda t: damage(t, "head", lambda d: d[:50]), "check")
 head("sealed", "does not open", lambda t: reseal(t, "head", flip(90)), "check")

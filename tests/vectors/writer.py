@@ -60,7 +60,8 @@ def compress(plain, prefix=None, level=3):
     base = None
     if prefix is not None:
         base = zstandard.ZstdCompressionDict(prefix, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    return zstandard.ZstdCompressor(level=level, dict_data=base, write_dict_id=False).compress(plain)
+    return zstandard.ZstdCompressor(level=level, dict_data=base,
+                                    write_dict_id=False).compress(plain)
 
 
 def document(value, codec=None, hooks=NO_HOOKS):

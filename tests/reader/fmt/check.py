@@ -3,9 +3,9 @@
 import os
 import re
 
-from .crypto import (SMALL, Config, File, check_description, parse_key_file, parse_recovery,
+from .crypto import (Config, File, check_description, parse_key_file, parse_recovery,
                      read_slot, slot_names, unlock, unwrap_slot)
-from .log import CONDEMNED, DROPPED, FOLDERS, LIVE, SEGMENT, Log
+from .log import DROPPED, FOLDERS, LIVE, SEGMENT, Log
 from .store import Pack, Segment, Store
 from .strict import Refused
 from .tree import DIRECTORY, KIND_NAMES, REGULAR, SYMLINK, Reader, path_key, printable
