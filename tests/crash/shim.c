@@ -28,7 +28,8 @@
  * Where the order of threads brings another call than a write to a place that was one before,
  * "torn" kills it or lets it fail.
  *
- * All real work is done by system calls, so that nothing depends on the order of loading.
+ * All real work is done by system calls, so that nothing depends on the order of loading. The file
+ * is long because a library to preload has to be one piece, with a function for each call's name.
  */
 #include <errno.h>
 #include <fcntl.h>
