@@ -56,7 +56,7 @@ static const char *const examples[] = {
     "a repository that a password opens",
     "ociv2 -r /srv/images init",
     "one that a key file opens, at once and without a password",
-    "ociv2 key generate images.key && ociv2 -r /srv/images --key-file images.key init",
+    "ociv2 key generate k && ociv2 -r /srv/images --key-file k init",
     NULL,
 };
 

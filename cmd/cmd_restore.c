@@ -51,6 +51,8 @@ static void note_problems(struct ov_session *session, const struct ov_restore_re
     if (geteuid() != 0 && count_unset(unset) && !ov_globals.is_json)
         fprintf(stderr, "hint: only root can set everything%s\n",
                 unset->owners ? "; --no-owner leaves ownership as it comes" : "");
+    if (result->errors && !ov_globals.is_json)
+        fprintf(stderr, "hint: if the repository is to blame, 'ociv2 check' says more\n");
     if (result->errors || count_unset(unset))
         session->exit_code = OV_EXIT_INCOMPLETE;
 }

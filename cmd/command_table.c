@@ -23,7 +23,12 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_forget,
     /* Repository */
     &ov_command_init,
+<<<<<<< HEAD
     &ov_command_log,
+=======
+    &ov_command_stats,
+    &ov_command_check,
+>>>>>>> refs/heads/cmd
     &ov_command_key,
     /* Other */
     &ov_command_cache,

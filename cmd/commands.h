@@ -7,6 +7,7 @@
 #include "cmd/command_table.h"
 
 extern const struct ov_command ov_command_cache;
+extern const struct ov_command ov_command_check;
 extern const struct ov_command ov_command_completion;
 extern const struct ov_command ov_command_diff;
 extern const struct ov_command ov_command_dump;
@@ -20,9 +21,13 @@ extern const struct ov_command ov_command_log;
 extern const struct ov_command ov_command_ls;
 extern const struct ov_command ov_command_restore;
 extern const struct ov_command ov_command_snapshot;
+<<<<<<< HEAD
 extern const struct ov_command ov_command_snapshots;
 extern const struct ov_command ov_command_tag;
 extern const struct ov_command ov_command_untag;
+=======
+extern const struct ov_command ov_command_stats;
+>>>>>>> refs/heads/cmd
 extern const struct ov_command ov_command_verify;
 extern const struct ov_command ov_command_version;
 
