@@ -23,9 +23,9 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_forget,
     /* Repository */
     &ov_command_init,
+    &ov_command_log,
     &ov_command_stats,
     &ov_command_check,
-    &ov_command_log,
     &ov_command_key,
     /* Other */
     &ov_command_cache,

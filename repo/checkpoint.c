@@ -12,11 +12,14 @@ static enum ov_status encode_outer(const struct ov_state *state, struct ov_buf *
 {
     OV_AUTO(ov_object_list_release) struct ov_object_list live = {0};
     OV_AUTO(ov_object_list_release) struct ov_object_list condemned = {0};
+    OV_AUTO(ov_object_list_release) struct ov_object_list orphans = {0};
     OV_TRY(ov_state_objects(state, OV_OBJECT_LIVE, &live, err));
     OV_TRY(ov_state_objects(state, OV_OBJECT_CONDEMNED, &condemned, err));
+    OV_TRY(ov_state_objects(state, OV_OBJECT_CONDEMNED_ORPHAN, &orphans, err));
     struct ov_writer w;
     ov_writer_init(&w, out, err);
-    ov_write_map(&w, 2u + (state->number != 0) + (live.count != 0) + (condemned.count != 0));
+    ov_write_map(&w, 2u + (state->number != 0) + (live.count != 0) + (condemned.count != 0) +
+                           (orphans.count != 0));
     if (state->number) {
         ov_write_uint(&w, 1);
         ov_write_uint(&w, state->number);
@@ -33,6 +36,10 @@ static enum ov_status encode_outer(const struct ov_state *state, struct ov_buf *
     }
     ov_write_uint(&w, 5);
     ov_write_bin(&w, state->config.bytes, OV_ID_SIZE);
+    if (orphans.count) {
+        ov_write_uint(&w, 6);
+        ov_object_list_write(&w, &orphans);
+    }
     return ov_writer_finish(&w);
 }
 
@@ -135,6 +142,8 @@ enum ov_status ov_checkpoint_outer_decode(struct ov_bytes bytes, struct ov_state
             OV_TRY(read_objects(&c, OV_OBJECT_CONDEMNED, state, err));
         } else if (key == 5) {
             OV_TRY(ov_read_bin_exact(&c, state->config.bytes, OV_ID_SIZE, err));
+        } else if (key == 6) {
+            OV_TRY(read_objects(&c, OV_OBJECT_CONDEMNED_ORPHAN, state, err));
         } else {
             OV_TRY(ov_map_unknown(&c, key, false, err));
         }

@@ -255,7 +255,8 @@ static enum ov_status submit_run(struct restore *restore, struct restore_window 
 enum ov_status restore_submit_window(struct restore *restore, struct restore_window *window,
                                      struct ov_error *err)
 {
-    qsort(window->pieces, window->piece_count, sizeof(*window->pieces), compare_by_slot);
+    if (window->piece_count)
+        qsort(window->pieces, window->piece_count, sizeof(*window->pieces), compare_by_slot);
     for (size_t i = 0, next; i < window->piece_count; i = next) {
         next = i + 1;
         while (next < window->piece_count && window->pieces[next].frame == window->pieces[i].frame)

@@ -77,17 +77,20 @@ const struct ov_tag_setting *ov_state_tag(const struct ov_state *state, const ch
 
 /* ---- Checking ---- */
 
+/* allowed: a set of bits 1 << state. */
 static enum ov_status check_list(const struct ov_state *state, const struct ov_object_list *list,
-                                 bool unknown_allowed, bool live_allowed, bool condemned_allowed,
-                                 const char *verb, struct ov_error *err)
+                                 unsigned allowed, const char *verb, struct ov_error *err)
 {
-    static const char *const names[] = {"unknown", "live", "condemned", "dropped"};
+    static const char *const names[] = {
+        [OV_OBJECT_UNKNOWN] = "unknown",
+        [OV_OBJECT_LIVE] = "live",
+        [OV_OBJECT_CONDEMNED] = "condemned",
+        [OV_OBJECT_CONDEMNED_ORPHAN] = "condemned as an orphan",
+        [OV_OBJECT_DROPPED] = "dropped",
+    };
     for (size_t i = 0; i < list->count; i++) {
         enum ov_object_state now = ov_state_object(state, &list->items[i].name);
-        bool allowed = (now == OV_OBJECT_UNKNOWN && unknown_allowed) ||
-                       (now == OV_OBJECT_LIVE && live_allowed) ||
-                       (now == OV_OBJECT_CONDEMNED && condemned_allowed);
-        if (!allowed)
+        if (!(allowed & 1u << now))
             return ov_fail(err, OV_ERR_CONFLICT, "cannot %s object %s: it is %s", verb,
                            ov_id_hex(&list->items[i].name).text, names[now]);
     }
@@ -207,10 +210,13 @@ enum ov_status ov_state_check(const struct ov_state *state, const struct ov_log_
                               struct ov_error *err)
 {
     OV_TRY(check_disjoint(entry, err));
-    OV_TRY(check_list(state, &entry->added, true, false, false, "add", err));
-    OV_TRY(check_list(state, &entry->condemned, true, true, false, "condemn", err));
-    OV_TRY(check_list(state, &entry->revived, false, false, true, "revive", err));
-    OV_TRY(check_list(state, &entry->dropped, false, false, true, "drop", err));
+    const unsigned unknown = 1u << OV_OBJECT_UNKNOWN, live = 1u << OV_OBJECT_LIVE;
+    const unsigned condemned = 1u << OV_OBJECT_CONDEMNED, dropped = 1u << OV_OBJECT_DROPPED;
+    const unsigned orphan = 1u << OV_OBJECT_CONDEMNED_ORPHAN;
+    OV_TRY(check_list(state, &entry->added, unknown, "add", err));
+    OV_TRY(check_list(state, &entry->condemned, unknown | live | dropped, "condemn", err));
+    OV_TRY(check_list(state, &entry->revived, condemned, "revive", err));
+    OV_TRY(check_list(state, &entry->dropped, condemned | orphan, "drop", err));
     OV_TRY(check_snapshots(state, entry, err));
     return check_tags(state, entry, err);
 }
@@ -237,6 +243,19 @@ static enum ov_status move_objects(struct ov_state *state, const struct ov_objec
 {
     for (size_t i = 0; i < list->count; i++)
         OV_TRY(ov_state_add_object(state, &list->items[i], how, err));
+    return OV_OK;
+}
+
+/* What a checkpoint has forgotten as dropped is unknown to who started from it: both are orphans. */
+static enum ov_status condemn_objects(struct ov_state *state, const struct ov_object_list *list,
+                                      struct ov_error *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        bool is_live = ov_state_object(state, &list->items[i].name) == OV_OBJECT_LIVE;
+        OV_TRY(ov_state_add_object(state, &list->items[i],
+                                   is_live ? OV_OBJECT_CONDEMNED : OV_OBJECT_CONDEMNED_ORPHAN,
+                                   err));
+    }
     return OV_OK;
 }
 
@@ -304,7 +323,7 @@ enum ov_status ov_state_apply(struct ov_state *state, const struct ov_log_entry 
     for (size_t i = 0; i < entry->tag_count; i++)
         OV_TRY(ov_state_set_tag(state, entry->tags[i].name, &entry->tags[i].snapshot, err));
     OV_TRY(move_objects(state, &entry->dropped, OV_OBJECT_DROPPED, err));
-    OV_TRY(move_objects(state, &entry->condemned, OV_OBJECT_CONDEMNED, err));
+    OV_TRY(condemn_objects(state, &entry->condemned, err));
     OV_TRY(move_objects(state, &entry->revived, OV_OBJECT_LIVE, err));
     OV_TRY(move_objects(state, &entry->added, OV_OBJECT_LIVE, err));
     if (entry->number == 0)

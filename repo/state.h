@@ -12,6 +12,7 @@ enum ov_object_state {
     OV_OBJECT_UNKNOWN, /* in no entry that this state knows of; also: dropped long ago */
     OV_OBJECT_LIVE,
     OV_OBJECT_CONDEMNED,
+    OV_OBJECT_CONDEMNED_ORPHAN, /* was not live when condemned: never revived */
     OV_OBJECT_DROPPED,
 };
 

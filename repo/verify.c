@@ -16,6 +16,7 @@ struct verify {
     bool has_event;
     struct ov_buf extra; /* path of the last directory that is only on disk, with a NUL */
     bool has_extra;
+    struct ov_buf stored_path; /* scratch */
     struct ov_progress progress;
 };
 
@@ -35,6 +36,24 @@ static bool is_selected(const struct verify *v, struct ov_bytes stored_path)
     const struct ov_verify_options *o = v->options;
     return (!o->includes || ov_patterns_match(o->includes, stored_path)) &&
            !(o->excludes && ov_patterns_match(o->excludes, stored_path));
+}
+
+/* The same for a path of the directory. */
+static enum ov_status is_selected_on_disk(struct verify *v, struct ov_bytes path, bool *out,
+                                          struct ov_error *err)
+{
+    struct ov_bytes start = v->options->subdirectory;
+    if (start.len == 0) {
+        *out = is_selected(v, path);
+        return OV_OK;
+    }
+    ov_buf_clear(&v->stored_path);
+    OV_TRY(ov_buf_append(&v->stored_path, start.data, start.len, err));
+    if (path.len)
+        OV_TRY(ov_buf_append(&v->stored_path, "/", 1, err));
+    OV_TRY(ov_buf_append(&v->stored_path, path.data, path.len, err));
+    *out = is_selected(v, ov_buf_view(&v->stored_path));
+    return OV_OK;
 }
 
 static enum ov_status next_stored(struct verify *v, struct ov_error *err)
@@ -111,8 +130,10 @@ static enum ov_status compare(void *context, enum ov_found_kind kind, struct ov_
         OV_TRY(tell_missing(v, err));
     v->result->objects++;
     if (!v->has_event || ov_path_compare(below_start(v, v->event.path), path) != 0) {
-        bool is_partial = v->options->includes || v->options->excludes;
-        return is_below_extra(v, path) || is_partial ? OV_OK : tell_extra(v, path, node, err);
+        bool is_selected_here;
+        OV_TRY(is_selected_on_disk(v, path, &is_selected_here, err));
+        return is_below_extra(v, path) || !is_selected_here ? OV_OK
+                                                            : tell_extra(v, path, node, err);
     }
     struct ov_difference difference = {
         .path = path,
@@ -186,6 +207,7 @@ static void release_verify(struct verify *v)
     ov_tree_release(&v->tree);
     ov_objects_close(v->objects);
     ov_buf_release(&v->extra);
+    ov_buf_release(&v->stored_path);
 }
 
 enum ov_status ov_verify(struct ov_repo *repo, const struct ov_id *tree,

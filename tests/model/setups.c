@@ -206,6 +206,9 @@ static const struct control controls[] = {
      "a dropped object may be condemned again, as an orphan"},
     {"revive-orphan", "compaction", RULE_B_ORPHANS, FAULT_LOST,
      "what was condemned as an orphan is not revived"},
+    {"later-drop", "main", RULE_LATER_DROP, 0,
+     "live objects are condemned before they are dropped"},
+    {"later-drop-undo", "undo", RULE_LATER_DROP, 0, "the same, with undo and a stream"},
 };
 
 const struct setup *setup_at(size_t i)

@@ -6,11 +6,11 @@
 
 #include "tests/model/model.h"
 
-/* A run that must find a fault. */
+/* A run without a rule. */
 struct control {
     const char *name, *setup;
     uint32_t left_out; /* rules */
-    uint32_t faults;   /* one of these must be found */
+    uint32_t faults;   /* one of these must be found; 0: nothing but contradictions may be */
     const char *about; /* the rule that is left out */
 };
 
