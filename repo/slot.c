@@ -83,6 +83,7 @@ enum ov_status ov_slot_description_decode(struct ov_bytes bytes, struct ov_slot_
     struct ov_cursor c;
     struct ov_map_reader map;
     uint64_t key;
+    bool has_time = false;
     enum ov_status status;
     ov_cursor_init(&c, bytes, "description of a key slot");
     OV_TRY(ov_read_map(&c, &map, err));
@@ -90,11 +91,14 @@ enum ov_status ov_slot_description_decode(struct ov_bytes bytes, struct ov_slot_
         struct ov_bytes text;
         if (key == 3) {
             OV_TRY(ov_read_int(&c, INT64_MIN, INT64_MAX, &out->created, err));
+            has_time = true;
             continue;
         }
         if (key < 1 || key > 4)
             return ov_map_unknown(&c, key, false, err);
         OV_TRY(ov_read_str(&c, 4096, &text, err));
+        if (text.len == 0)
+            return ov_cursor_fail(&c, "empty text", err);
         if (key == 1)
             copy_text(text, out->user, sizeof(out->user));
         else if (key == 2)
@@ -103,5 +107,7 @@ enum ov_status ov_slot_description_decode(struct ov_bytes bytes, struct ov_slot_
             copy_text(text, out->label, sizeof(out->label));
     }
     OV_TRY(status);
+    if (!has_time)
+        return ov_cursor_fail(&c, "a member is missing", err);
     return ov_cursor_finish(&c, err);
 }
