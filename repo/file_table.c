@@ -123,7 +123,7 @@ static const struct record *current_record(struct ov_file_table *table)
     size_t left = table->size - table->at;
     const struct record *record = (const struct record *)(table->map + table->at);
     if (left < sizeof(*record) || record->size > left || record->size < sizeof(*record) ||
-        record->path_len > record->size - sizeof(*record))
+        record->size % 8 || record->path_len > record->size - sizeof(*record))
         return NULL;
     return record;
 }
