@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static void set_message(struct ov_error *err, const char *fmt, va_list args)
+static void OV_PRINTF(2, 0) set_message(struct ov_error *err, const char *fmt, va_list args)
 {
     if (vsnprintf(err->message, sizeof(err->message), fmt, args) < 0)
         err->message[0] = '\0';
