@@ -362,7 +362,7 @@ class Writer:
         def objects(kind):
             return [[t, n, s] for n, (t, s) in sorted(state.of(kind).items())]
         outer = {1: state.number, 2: state.hash, 3: objects("live"), 4: objects("condemned"),
-                 5: state.config}
+                 5: state.config, 6: objects("orphaned")}
         inner = {1: [r for _, r in sorted(state.snapshots.items())],
                  2: [[n, s] for n, s in sorted(state.tags.items())]}
         parts = [(b"log", hooks("outer", {k: v for k, v in outer.items() if v not in (0, [])}),
