@@ -277,6 +277,7 @@ int main(void)
     const TTest *const tests[] = {
         only_unknown_objects_are_added,
         live_objects_and_orphans_are_condemned,
+        orphans_are_dropped_and_never_revived,
         only_condemned_objects_are_revived_or_dropped,
         no_object_is_in_two_lists,
         objects_change_their_state,
