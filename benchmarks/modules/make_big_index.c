@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 static const char usage[] =
-    "Usage: make_big_index REPOSITORY PASSWORD-FILE ENTRIES [SEGMENTS]\n"
+    "Usage: make_big_index REPOSITORY KEY-FILE ENTRIES [SEGMENTS]\n"
     "\n"
     "Adds segments that describe ENTRIES chunks, and the packs that would hold them,\n"
     "to the log of REPOSITORY. The packs are not made.\n";
@@ -25,7 +25,7 @@ static void warn(void *context, const char *path, const struct ov_error *problem
 static enum ov_status add(char **argv, uint64_t segments, struct ov_error *err)
 {
     const struct ov_report report = {.warn = warn};
-    OV_AUTO(ov_buf_release) struct ov_buf password = {0};
+    OV_AUTO(ov_buf_release) struct ov_buf text = {0};
     OV_AUTO(ov_credential_release) struct ov_credential credential = {0};
     OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
     const struct bench_synthetic index = {
@@ -34,10 +34,8 @@ static enum ov_status add(char **argv, uint64_t segments, struct ov_error *err)
     };
     if (index.entries == 0 || segments == 0)
         return ov_fail(err, OV_ERR_INVALID, "ENTRIES and SEGMENTS are numbers above 0");
-    OV_TRY(ov_file_read_at(AT_FDCWD, argv[2], 4096, &password, err));
-    while (password.len && password.data[password.len - 1] == '\n')
-        password.len--;
-    OV_TRY(ov_credential_of_password(ov_buf_view(&password), &credential, err));
+    OV_TRY(ov_file_read_at(AT_FDCWD, argv[2], 4096, &text, err));
+    OV_TRY(ov_credential_parse(ov_buf_view(&text), &credential, err));
     const struct ov_repo_options options = {
         .location = argv[1],
         .credential = &credential,

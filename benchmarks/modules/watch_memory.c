@@ -1,6 +1,6 @@
 /*
  * Runs a command and says the most anonymous memory it had, looked at every few milliseconds, and
- * its largest resident set, pages of files included.
+ * its largest resident set, pages of files included; as a row of a table.
  */
 #include "benchmarks/modules/anonymous.h"
 
@@ -28,7 +28,7 @@ static int watch(pid_t pid, uint64_t *peak, struct rusage *used)
     for (;;) {
         pid_t ended = wait4(pid, &status, WNOHANG, used);
         if (ended == pid || (ended < 0 && errno != EINTR))
-            return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
         uint64_t bytes = bench_anonymous(pid);
         *peak = bytes > *peak ? bytes : *peak;
         nanosleep(&pause, NULL);
@@ -53,7 +53,7 @@ int main(int argc, char **argv)
     if (pid < 0)
         return 1;
     int code = watch(pid, &peak, &used);
-    printf("| %-44s | %13.1f | %13.1f | %7.2f |\n", argv[1], (double)peak / 1048576,
-           (double)used.ru_maxrss / 1024, now() - start);
+    printf("| %-44s | %13.1f | %13.1f | %7.2f | %4d |\n", argv[1], (double)peak / 1048576,
+           (double)used.ru_maxrss / 1024, now() - start, code);
     return code;
 }
