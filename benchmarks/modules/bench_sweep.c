@@ -81,7 +81,8 @@ static struct ov_chunker_params params_of(size_t average)
 
 /* ---- Frames ---- */
 
-static enum ov_status end_frame(struct sweep *sweep, size_t f, int bucket, struct ov_error *err)
+static enum ov_status end_frame(struct sweep *sweep, size_t f, enum ov_bucket bucket,
+                                struct ov_error *err)
 {
     struct ov_buf *frame = &sweep->frames[f][bucket];
     if (frame->len == 0)
@@ -243,7 +244,7 @@ static enum ov_status sweep_average(const struct bench_options *options, size_t 
                              options->megabytes * 1000000, take_file, &sweep, err));
     for (size_t f = 0; f < FRAMES; f++) {
         for (int b = 0; b < OV_BUCKET_METADATA; b++)
-            OV_TRY(end_frame(&sweep, f, b, err));
+            OV_TRY(end_frame(&sweep, f, (enum ov_bucket)b, err));
     }
     add_rows(&sweep, average, table);
     return OV_OK;
