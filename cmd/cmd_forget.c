@@ -36,6 +36,8 @@ struct plan {
     bool has_policy;
     int image_count;
     char **images;
+    struct ov_id *meant; /* the snapshots that the images meant at first */
+    bool has_meant;
     struct decision *decisions;
     size_t count, capacity;
     uint64_t forgotten;
@@ -64,6 +66,7 @@ static void plan_release(struct plan *plan)
     clear_decisions(plan);
     free(plan->decisions);
     free(plan->tags);
+    free(plan->meant);
     ov_labels_free(plan->labels, plan->policy.label_count);
 }
 
@@ -178,11 +181,17 @@ static enum ov_status plan_images(struct plan *plan, const struct ov_state *stat
     for (int i = 0; i < plan->image_count; i++) {
         const struct ov_snapshot_record *record;
         OV_TRY(ov_image_argument(plan->session, plan->images[i], &record, NULL, err));
+        if (plan->has_meant && !ov_id_equal(&plan->meant[i], &record->id))
+            return ov_fail(err, OV_ERR_CONFLICT,
+                           "%.200s has moved to another snapshot meanwhile; nothing was forgotten",
+                           plan->images[i]);
+        plan->meant[i] = record->id;
         if (is_decided(plan, &record->id))
             continue;
         OV_TRY(plan_tags(plan, state, entry, &record->id, err));
         OV_TRY(decide(plan, entry, record, NULL, err));
     }
+    plan->has_meant = true;
     return OV_OK;
 }
 
@@ -389,6 +398,9 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     OV_AUTO(plan_release)
     struct plan plan = {.session = session, .image_count = argc, .images = argv};
     OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
+    plan.meant = calloc((size_t)argc + 1, sizeof(*plan.meant));
+    if (!plan.meant)
+        return ov_fail_no_memory(err);
     OV_TRY(parse_policy(&plan, err));
     OV_TRY(check_usage(&plan, err));
     OV_TRY(ov_filter_check(session, &args.filter, err));

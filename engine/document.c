@@ -61,6 +61,8 @@ static enum ov_status decode(struct ov_bytes document, struct ov_buf *out, const
     OV_TRY(ov_read_bin(&c, 0, OV_DOCUMENT_MAX, &body, err));
     if (plain_len == 0)
         return ov_cursor_fail(&c, "an empty document", err);
+    if (codec == OV_CODEC_STORED && body.len != plain_len)
+        return ov_cursor_fail(&c, "a length that is not that of its bytes", err);
     while (c.at < c.end) {
         if (*c.at++)
             return ov_cursor_fail(&c, "padding that is not zero", err);

@@ -143,8 +143,8 @@ static void remove_other_xattrs(const struct subject *s, const char *path)
     char *names = size > 0 ? malloc((size_t)size) : NULL;
     if (!names)
         return;
-    size = s->fd >= 0 ? flistxattr(s->fd, names, (size_t)size)
-                      : llistxattr(path, names, (size_t)size);
+    size =
+        s->fd >= 0 ? flistxattr(s->fd, names, (size_t)size) : llistxattr(path, names, (size_t)size);
     for (const char *name = names; name < names + size; name += strlen(name) + 1) {
         struct ov_bytes bytes = ov_bytes_of_string(name);
         if (is_wanted(s->attributes, bytes) || !may_be_removed(bytes))

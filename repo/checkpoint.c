@@ -19,7 +19,7 @@ static enum ov_status encode_outer(const struct ov_state *state, struct ov_buf *
     struct ov_writer w;
     ov_writer_init(&w, out, err);
     ov_write_map(&w, 2u + (state->number != 0) + (live.count != 0) + (condemned.count != 0) +
-                           (orphans.count != 0));
+                         (orphans.count != 0));
     if (state->number) {
         ov_write_uint(&w, 1);
         ov_write_uint(&w, state->number);

@@ -6,9 +6,12 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <locale.h>
 #include <stdlib.h>
+#include <wchar.h>
 
 #define ZERO_RUN 65536
+#define PENDING_MAX ((size_t)256 << 10)
 
 /* ---- Contents ---- */
 
@@ -77,15 +80,29 @@ enum ov_status ov_dump_file(struct ov_tree *tree, const struct ov_node *node,
 
 /* ---- Archives ---- */
 
+/*
+ * libarchive says in every header of an archive whether names are UTF-8 or just bytes; other tars
+ * know only the first. So there are two writers into one stream, and the second serves the names
+ * that are no UTF-8. Only the first one writes the end.
+ */
+enum writer {
+    WRITER_TEXT,
+    WRITER_BYTES,
+    WRITERS,
+};
+
 struct tar {
     struct ov_tree *tree;
     const struct ov_sink *sink;
     const struct ov_report *report;
     struct ov_dump_result *result;
-    struct archive *archive;
+    locale_t utf8; /* 0: there is no such locale */
+    struct archive *writers[WRITERS];
+    struct archive *archive; /* that of the entry being written */
     struct archive_entry *entry;
     struct ov_bytes start;
     const char *path;           /* being written */
+    struct ov_buf pending;      /* on its way to the sink */
     bool is_over;               /* nothing more is to be written */
     struct ov_error sink_error; /* what went wrong inside libarchive's call */
     struct ov_map outside;      /* leaders outside of `start` → index in firsts */
@@ -100,22 +117,41 @@ static void tar_release(struct tar *tar)
 {
     tar->is_over = true;
     archive_entry_free(tar->entry);
-    archive_write_free(tar->archive);
+    for (size_t i = 0; i < WRITERS; i++)
+        archive_write_free(tar->writers[i]);
+    if (tar->utf8)
+        freelocale(tar->utf8);
+    ov_buf_release(&tar->pending);
     ov_map_release(&tar->outside);
     ov_arena_release(&tar->names);
     ov_buf_release(&tar->target);
     free(tar->firsts);
 }
 
+static enum ov_status flush(struct tar *tar, struct ov_error *err)
+{
+    enum ov_status status = OV_OK;
+    if (tar->pending.len)
+        status = ov_sink_write(tar->sink, tar->pending.data, tar->pending.len, err);
+    ov_buf_clear(&tar->pending);
+    return status;
+}
+
+static enum ov_status put(struct tar *tar, const void *data, size_t len, struct ov_error *err)
+{
+    OV_TRY(ov_buf_append(&tar->pending, data, len, err));
+    return tar->pending.len >= PENDING_MAX ? flush(tar, err) : OV_OK;
+}
+
 static la_ssize_t on_write(struct archive *archive, void *context, const void *data, size_t len)
 {
     struct tar *tar = context;
-    if (tar->is_over)
+    if (tar->is_over || tar->sink_error.status != OV_OK)
         return -1;
-    if (tar->sink_error.status == OV_OK &&
-        ov_sink_write(tar->sink, data, len, &tar->sink_error) < 0)
-        archive_set_error(archive, EIO, "%s", tar->sink_error.message);
-    return tar->sink_error.status == OV_OK ? (la_ssize_t)len : -1;
+    if (put(tar, data, len, &tar->sink_error) == OV_OK)
+        return (la_ssize_t)len;
+    archive_set_error(archive, EIO, "%s", tar->sink_error.message);
+    return -1;
 }
 
 /* What a call of libarchive comes to. A warning means that something would be missing. */
@@ -136,15 +172,33 @@ static enum ov_status check(struct tar *tar, int result, struct ov_error *err)
 
 static enum ov_status tar_open(struct tar *tar, struct ov_error *err)
 {
-    tar->archive = archive_write_new();
-    tar->entry = tar->archive ? archive_entry_new2(tar->archive) : NULL;
+    tar->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    tar->entry = archive_entry_new();
     if (!tar->entry)
         return ov_fail_no_memory(err);
-    OV_TRY(check(tar, archive_write_set_format_pax(tar->archive), err));
-    /* Names are bytes whatever the locale says, and only one set of xattr headers is wanted. */
-    OV_TRY(check(tar, archive_write_set_options(tar->archive, "hdrcharset=BINARY"), err));
-    OV_TRY(check(tar, archive_write_set_options(tar->archive, "xattrheader=SCHILY"), err));
-    return check(tar, archive_write_open(tar->archive, tar, NULL, on_write, NULL), err);
+    for (size_t i = 0; i < WRITERS; i++) {
+        struct archive *archive = tar->archive = tar->writers[i] = archive_write_new();
+        if (!archive)
+            return ov_fail_no_memory(err);
+        OV_TRY(check(tar, archive_write_set_format_pax(archive), err));
+        /* By default xattrs are written twice. */
+        OV_TRY(check(tar, archive_write_set_options(archive, "xattrheader=SCHILY"), err));
+        if (i == WRITER_BYTES)
+            OV_TRY(check(tar, archive_write_set_options(archive, "hdrcharset=BINARY"), err));
+        OV_TRY(check(tar, archive_write_set_bytes_per_block(archive, 0), err));
+        OV_TRY(check(tar, archive_write_open(archive, tar, NULL, on_write, NULL), err));
+    }
+    return OV_OK;
+}
+
+/* Whether a name is UTF-8: in that locale, which is in use. */
+static bool is_text(const struct tar *tar, const char *name)
+{
+    mbstate_t state = {0};
+    bool is_ascii = true;
+    for (const char *c = name; *c; c++)
+        is_ascii = is_ascii && (unsigned char)*c < 0x80;
+    return is_ascii || (tar->utf8 && mbsrtowcs(NULL, &name, 0, &state) != (size_t)-1);
 }
 
 static enum ov_status on_contents(void *context, const void *data, size_t len, struct ov_error *err)
@@ -250,16 +304,32 @@ static mode_t type_of(enum ov_node_kind kind)
     }
 }
 
-/* Fills in tar->entry, all but a link's target and the size. */
+/*
+ * libarchive prints the seconds, a point and the nanoseconds, which for times before 1970 is
+ * another time than the decimal number that POSIX means: -1.75 s is given to it as -1 and
+ * 750000000. Above -1 s there is no such pair, and the fraction is left out.
+ */
+static void set_time(struct archive_entry *entry, int64_t seconds, uint32_t ns)
+{
+    if (seconds < 0 && ns) {
+        ns = seconds == -1 ? 0 : 1000000000 - ns;
+        seconds += ns != 0;
+    }
+    archive_entry_set_mtime(entry, (time_t)seconds, (long)ns);
+}
+
+/* Fills in tar->entry, all but a hard link's target and the size, and chooses the writer. */
 static enum ov_status describe(struct tar *tar, const struct ov_node *node, struct ov_error *err)
 {
     struct archive_entry *entry = archive_entry_clear(tar->entry);
+    bool are_texts = is_text(tar, tar->path) &&
+                     (!tar->target.len || is_text(tar, (const char *)tar->target.data));
     archive_entry_copy_pathname(entry, *tar->path ? tar->path : ".");
     archive_entry_set_filetype(entry, type_of(node->kind));
     archive_entry_set_perm(entry, node->kind == OV_NODE_SYMLINK ? 0777 : (mode_t)node->mode);
     archive_entry_set_uid(entry, node->uid);
     archive_entry_set_gid(entry, node->gid);
-    archive_entry_set_mtime(entry, (time_t)node->mtime, (long)node->mtime_ns);
+    set_time(entry, node->mtime, node->mtime_ns);
     archive_entry_set_size(entry, 0);
     if (node->kind == OV_NODE_CHARACTER_DEVICE || node->kind == OV_NODE_BLOCK_DEVICE) {
         archive_entry_set_rdevmajor(entry, node->major);
@@ -270,7 +340,9 @@ static enum ov_status describe(struct tar *tar, const struct ov_node *node, stru
         memcpy(target, node->target.data, node->target.len);
         target[node->target.len] = '\0';
         archive_entry_copy_symlink(entry, target);
+        are_texts = are_texts && is_text(tar, target);
     }
+    tar->archive = tar->writers[are_texts ? WRITER_TEXT : WRITER_BYTES];
     return add_xattrs(tar, node, err);
 }
 
@@ -303,6 +375,27 @@ static enum ov_status write_object(struct tar *tar, const struct ov_walk_event *
     return check(tar, archive_write_finish_entry(tar->archive), err);
 }
 
+static enum ov_status write_all(struct tar *tar, struct ov_walker *walker, struct ov_error *err)
+{
+    struct ov_walk_event event;
+    enum ov_status status;
+    while ((status = ov_walker_next(walker, &event, err)) == OV_OK) {
+        if (event.kind == OV_WALK_LEAVE)
+            continue;
+        tar->path = (const char *)event.path.data;
+        OV_TRY(ov_report_poll(tar->report, err));
+        OV_TRY(write_object(tar, &event, err));
+        const struct ov_progress progress = {
+            .files = tar->result->objects, .bytes = tar->result->bytes, .current = tar->path};
+        ov_report_progress(tar->report, &progress);
+    }
+    OV_TRY(status);
+    tar->path = "the end";
+    tar->archive = tar->writers[WRITER_TEXT];
+    OV_TRY(check(tar, archive_write_close(tar->archive), err));
+    return flush(tar, err);
+}
+
 enum ov_status ov_dump_tar(struct ov_tree *tree, struct ov_bytes path, const struct ov_sink *sink,
                            const struct ov_report *report, struct ov_dump_result *result,
                            struct ov_error *err)
@@ -318,23 +411,10 @@ enum ov_status ov_dump_tar(struct ov_tree *tree, struct ov_bytes path, const str
         .start = path,
         .path = "",
     };
-    struct ov_walk_event event;
-    enum ov_status status;
     OV_TRY(ov_walker_open(tree, path, &walker, err));
     OV_TRY(tar_open(&tar, err));
-    while ((status = ov_walker_next(walker, &event, err)) == OV_OK) {
-        if (event.kind == OV_WALK_LEAVE)
-            continue;
-        tar.path = (const char *)event.path.data;
-        OV_TRY(ov_report_poll(report, err));
-        status = write_object(&tar, &event, err);
-        if (status < 0)
-            return status;
-        const struct ov_progress progress = {
-            .files = tar.result->objects, .bytes = tar.result->bytes, .current = tar.path};
-        ov_report_progress(report, &progress);
-    }
-    OV_TRY(status);
-    tar.path = "the end";
-    return check(&tar, archive_write_close(tar.archive), err);
+    locale_t before = uselocale(tar.utf8);
+    enum ov_status status = write_all(&tar, walker, err);
+    uselocale(before);
+    return status;
 }

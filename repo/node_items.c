@@ -90,7 +90,7 @@ bool ov_xattr_is_of_host(struct ov_bytes name)
             return true;
     }
     size_t len = sizeof(prefix) - 1;
-    return name.len > len && memcmp(name.data, prefix, len) == 0;
+    return name.len >= len && memcmp(name.data, prefix, len) == 0;
 }
 
 bool ov_xattr_is_echo(struct ov_bytes name)

@@ -807,5 +807,7 @@ enum ov_status ov_restore(struct ov_repo *repo, const struct ov_id *id,
     restore.window = &restore.windows[0];
     OV_TRY(prepare(&restore, err));
     OV_TRY(load_snapshot(&plan, id, err));
-    return walk(&plan, err);
+    enum ov_status status = walk(&plan, err);
+    restore_tell_rest(&restore);
+    return status;
 }

@@ -246,7 +246,8 @@ static enum ov_status move_objects(struct ov_state *state, const struct ov_objec
     return OV_OK;
 }
 
-/* What a checkpoint has forgotten as dropped is unknown to who started from it: both are orphans. */
+/* What a checkpoint has forgotten as dropped is unknown to who started from it: both are orphans.
+ */
 static enum ov_status condemn_objects(struct ov_state *state, const struct ov_object_list *list,
                                       struct ov_error *err)
 {

@@ -552,6 +552,32 @@ static enum ov_status verify_checkpoint(struct ov_txlog *log, const struct numbe
     return OV_OK;
 }
 
+static enum ov_status verify_state(const struct ov_txlog *log, const struct ov_state *replayed,
+                                   const struct ov_report *report, uint64_t *faults,
+                                   struct ov_error *err)
+{
+    struct ov_error problem;
+    bool is_same = false;
+    OV_TRY(ov_state_is_same(&log->state, replayed, &is_same, err));
+    if (!is_same) {
+        (void)ov_fail(&problem, OV_ERR_CORRUPT,
+                      "the state that a checkpoint gave does not agree with the log");
+        tell(report, &problem, faults);
+    }
+    return OV_OK;
+}
+
+static void verify_head(const struct ov_log_point *head, const struct ov_state *state,
+                        const struct ov_report *report, uint64_t *faults)
+{
+    struct ov_error problem;
+    if (head->number != state->number || ov_id_equal(&head->hash, &state->hash))
+        return;
+    (void)ov_fail(&problem, OV_ERR_CORRUPT,
+                  "the file head belongs to another history of this repository");
+    tell(report, &problem, faults);
+}
+
 enum ov_status ov_txlog_verify(struct ov_txlog *log, const struct ov_report *report,
                                uint64_t *faults, struct ov_error *err)
 {
@@ -561,7 +587,8 @@ enum ov_status ov_txlog_verify(struct ov_txlog *log, const struct ov_report *rep
     struct ov_log_point head;
     bool is_empty = true;
     OV_TRY(list_checkpoints(log->backend, &checkpoints, err));
-    if (ov_head_read(log->backend, log->keyring, &head, &problem) < 0)
+    bool has_head = ov_head_read(log->backend, log->keyring, &head, &problem) >= 0;
+    if (!has_head)
         tell(report, &problem, faults);
     for (uint64_t number = 0; number <= log->state.number; number++) {
         OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
@@ -578,7 +605,9 @@ enum ov_status ov_txlog_verify(struct ov_txlog *log, const struct ov_report *rep
             return OV_OK; /* nothing after it can be replayed */
         }
         is_empty = false;
+        if (has_head)
+            verify_head(&head, &state, report, faults);
         OV_TRY(verify_checkpoint(log, &checkpoints, &state, report, faults, err));
     }
-    return OV_OK;
+    return verify_state(log, &state, report, faults, err);
 }

@@ -34,6 +34,21 @@ COMMANDS = {
         "check": [],
         "unknown": [4],
     },
+    "ociv2": {
+        "init": ["{program}", "init"],
+        "snapshot": ["{program}", "--jobs", "1", "snapshot", "{tree}", "{name}"],
+        "tag": ["{driver}", "tag", "{name}", "{new}"],
+        "forget": ["{driver}", "forget", "{name}"],
+        "key add": ["{program}", "key", "add", "--new-key-file", "{file}"],
+        "key remove": ["{driver}", "key-remove", "{file}"],
+        "read": ["{program}", "check"],
+        "set tags": ["{driver}", "tags", "{name}", "{count}"],
+        "condemn": ["{driver}", "condemn"],
+        "drop": ["{driver}", "drop"],
+        "read data": ["{program}", "check", "--read-data"],
+        "check": ["read data"],
+        "unknown": [1, 4],
+    },
 }
 
 NO_REPOSITORY = 10

@@ -25,7 +25,11 @@
  *                  CRASH_HOLD_FILE.N.go
  *   CRASH_BREAK    "overwrite": links to such names replace what is there (must be noticed)
  *
- * All real work is done by system calls, so that nothing depends on the order of loading.
+ * Where the order of threads brings another call than a write to a place that was one before,
+ * "torn" kills it or lets it fail.
+ *
+ * All real work is done by system calls, so that nothing depends on the order of loading. The file
+ * is long because a library to preload has to be one piece, with a function for each call's name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +90,8 @@ struct call {
     char path[PATH_MAX];  /* absolute */
     char path2[PATH_MAX]; /* of a second name, or empty */
     bool takes_space;
-    int error; /* to report after it was done, or 0 */
+    bool is_write; /* and so can be done by half */
+    int error;     /* to report after it was done, or 0 */
 };
 
 /* What is to become of a call. */
@@ -254,6 +259,7 @@ static bool about_fd(struct call *call, const char *name, int fd, bool takes_spa
     call->name = name;
     call->path2[0] = '\0';
     call->takes_space = takes_space;
+    call->is_write = false;
     call->error = 0;
     bool watched = path_of_fd(fd, call->path) && is_watched(call->path);
     errno = saved;
@@ -269,6 +275,7 @@ static bool about_paths(struct call *call, const char *name, int dir, const char
     call->name = name;
     call->path2[0] = '\0';
     call->takes_space = takes_space;
+    call->is_write = false;
     call->error = 0;
     resolve(dir, path, call->path);
     if (path2)
@@ -309,6 +316,8 @@ static enum verdict judge(struct call *call)
     case HOW_KILL:
         die();
     case HOW_TORN_KILL:
+        if (!call->is_write)
+            die();
         return HALF_THEN_DIE;
     case HOW_ENOSPC:
     case HOW_FULL:
@@ -318,10 +327,10 @@ static enum verdict judge(struct call *call)
         return fail_with(EIO);
     case HOW_TORN_ENOSPC:
         call->error = ENOSPC;
-        return HALF_THEN_FAIL;
+        return call->is_write ? HALF_THEN_FAIL : fail_with(ENOSPC);
     case HOW_TORN_EIO:
         call->error = EIO;
-        return HALF_THEN_FAIL;
+        return call->is_write ? HALF_THEN_FAIL : fail_with(EIO);
     case HOW_DONE_EIO:
         call->error = EIO;
         return RUN;
@@ -572,6 +581,7 @@ static long write_call(const char *name, int fd, const void *data, size_t len, l
     struct call call;
     if (!about_fd(&call, name, fd, true))
         return raw_put(fd, data, len, offset);
+    call.is_write = true;
     enum verdict verdict = enter(&call);
     if (verdict == FAIL)
         return leave(&call, -1);

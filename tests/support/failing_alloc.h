@@ -1,6 +1,6 @@
 /*
  * An allocator that fails on demand. A test binary that links test_failing_alloc has its calls of
- * malloc, calloc and realloc go through it (ld --wrap).
+ * malloc, calloc, realloc, strdup and strndup go through it (ld --wrap).
  */
 #ifndef OV_TESTS_SUPPORT_FAILING_ALLOC_H
 #define OV_TESTS_SUPPORT_FAILING_ALLOC_H

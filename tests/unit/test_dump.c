@@ -47,6 +47,7 @@ static void make_source(struct fixture *fixture, const char *root)
     char path[600];
     char long_name[201];
     struct timespec times[2] = {{1600000000, 123456789}, {1600000000, 123456789}};
+    struct timespec old[2] = {{-2, 250000000}, {-2, 250000000}}; /* -1.75 s */
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     ck_assert_int_eq(mkdir(root, 0755), 0);
     ck_assert_int_eq(chdir(root), 0);
@@ -72,6 +73,7 @@ static void make_source(struct fixture *fixture, const char *root)
                           setxattr("d/big", "user.empty", "", 0, 0) == 0;
     ck_assert_int_eq(chmod("d/big", 04750), 0);
     ck_assert_int_eq(utimensat(AT_FDCWD, "d/big", times, 0), 0);
+    ck_assert_int_eq(utimensat(AT_FDCWD, "d/empty", old, 0), 0);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     snprintf(address.sun_path, sizeof(address.sun_path), "d/socket");
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
@@ -164,6 +166,14 @@ START_TEST(test_file)
 }
 END_TEST
 
+static size_t occurrences(const struct ov_buf *bytes, const char *word)
+{
+    size_t count = 0, len = strlen(word);
+    for (size_t i = 0; i + len <= bytes->len; i++)
+        count += memcmp(bytes->data + i, word, len) == 0;
+    return count;
+}
+
 static void check_big(struct fixture *fixture, struct archive *archive)
 {
     struct archive_entry *entry = find(archive, "d/big");
@@ -205,6 +215,9 @@ START_TEST(test_archive)
     ck_assert_uint_eq(result.left_out, 1);
     ck_assert_uint_eq(result.bytes, BIG + 6 + 3 + 4);
     struct archive *archive = open_archive(&out);
+    ck_assert_ptr_nonnull(memmem(out.data, out.len, " mtime=-1.75\n", 13));
+    /* Only the names that are no UTF-8 say so, for not every tar knows what it means. */
+    ck_assert_uint_eq(occurrences(&out, "hdrcharset=BINARY"), 2);
     find(archive, "./");
     find(archive, "a/");
     ck_assert_int_eq(archive_entry_size(find(archive, "a/leader")), 6);

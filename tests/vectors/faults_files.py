@@ -4,7 +4,8 @@ import copy
 import os
 
 from faults import at, damage, edit, flip, grow, put, register, reseal
-from fmt.strict import encode
+from fmt.check import Repository
+from fmt.strict import decode, encode
 from writer import EPOCH_START, Hooks
 
 CASES, ACCEPTED = [], []
@@ -112,7 +113,6 @@ def slot(name, word, hooks=None, damage_=None, kind=1, stage="open", file="keys/
 
 def keyring(change):
     """A hook that changes a keyring's plain bytes through its map."""
-    from fmt.strict import decode
     return lambda plain: encode(change(decode(plain, "")))
 
 
@@ -184,6 +184,10 @@ def new_object(n, kind=1):
     return [kind, bytes([n]) * 32, 100]
 
 
+def resized(obj):
+    return obj[:2] + [obj[2] + 1]
+
+
 def swap(t, a, b):
     x, y = t.read(a), t.read(b)
     t.w.write(a, y)
@@ -242,11 +246,24 @@ log("object-type", "limits", outer={4: [new_object(1, 4)]})
 log("object-shape", "array of 3", outer={4: [new_object(1) + [0]]})
 log("adds-live", "adds the live", outer=lambda t: {4: [live(t)]})
 log("adds-dropped", "adds the dropped", outer=lambda t: {4: [dropped(t)]})
-log("adds-condemned", "adds the condemned", outer={4: [new_object(1)]}, file=E11,
+log("adds-condemned", "adds the condemned", outer=lambda t: {4: [live(t)]}, file=E11,
+    before=lambda t: t.w.entry({5: [live(t)]}))
+log("condemns-condemned", "condemns the condemned", outer=lambda t: {5: [live(t)]}, file=E11,
+    before=lambda t: t.w.entry({5: [live(t)]}))
+log("condemns-other-size", "type or size", outer=lambda t: {5: [resized(live(t))]})
+log("condemns-other-type", "type or size", outer=lambda t: {5: [[2] + live(t)[1:]]})
+log("revives-other-size", "type or size", outer=lambda t: {6: [resized(live(t))]}, file=E11,
+    before=lambda t: t.w.entry({5: [live(t)]}))
+log("drops-other-size", "type or size", outer=lambda t: {7: [resized(live(t))]}, file=E11,
+    before=lambda t: t.w.entry({5: [live(t)]}))
+for _name, _verb, _list in (("adds", "adds", 4), ("condemns", "condemns", 5),
+                            ("revives", "revives", 6)):
+    log(f"{_name}-orphan", f"{_verb} the orphaned", outer={_list: [new_object(1)]}, file=E11,
+        before=lambda t: t.w.entry({5: [new_object(1)]}))
+log("drops-orphan-other-size", "type or size", outer={7: [resized(new_object(1))]}, file=E11,
     before=lambda t: t.w.entry({5: [new_object(1)]}))
-log("condemns-condemned", "condemns the condemned", outer={5: [new_object(1)]}, file=E11,
-    before=lambda t: t.w.entry({5: [new_object(1)]}))
-log("condemns-dropped", "condemns the dropped", outer=lambda t: {5: [dropped(t)]})
+log("revives-orphan-once-dropped", "revives the orphaned", outer=lambda t: {6: [dropped(t)]},
+    file=E11, before=lambda t: t.w.entry({5: [dropped(t)]}))
 log("revives-live", "revives the live", outer=lambda t: {6: [live(t)]})
 log("revives-dropped", "revives the dropped", outer=lambda t: {6: [dropped(t)]})
 log("revives-unknown", "revives the unknown", outer={6: [new_object(1)]})
@@ -332,6 +349,20 @@ def condemn_object(state):
     state.objects[name] = state.objects[name][:2] + ("condemned",)
 
 
+def orphan_object(state):
+    name = sorted(state.of("condemned"))[0]
+    state.objects[name] = state.objects[name][:2] + ("orphaned",)
+
+
+def forget_orphan(state):
+    state.objects.pop(sorted(state.of("orphaned"))[0])
+
+
+def condemn_orphan(state):
+    name = sorted(state.of("orphaned"))[0]
+    state.objects[name] = state.objects[name][:2] + ("condemned",)
+
+
 def change_record(state):
     snap = sorted(state.snapshots)[0]
     state.snapshots[snap] = state.snapshots[snap] | {8: 77}
@@ -345,15 +376,23 @@ checkpoint("tag-lost", "not the state", lose_tag)
 checkpoint("tag-stale", "not the state", stale_tag)
 checkpoint("object-lost", "not the state", lose_object)
 checkpoint("object-condemned", "", condemn_object)
+checkpoint("object-orphaned", "not the state", orphan_object)
+checkpoint("orphan-lost", "not the state", forget_orphan)
+checkpoint("orphan-condemned", "not the state", condemn_orphan)
 checkpoint("record-changed", "not the state", change_record)
 checkpoint("hash", "hash", lambda s: setattr(s, "hash", bytes(32)))
 checkpoint("config", "not the state", lambda s: setattr(s, "config", bytes(32)))
 checkpoint("number", "number", hooks={"outer": edit(k1=7)})
-checkpoint("unknown-key", "unknown key 6", hooks={"outer": edit(k6=1)})
+checkpoint("unknown-key", "unknown key 7", hooks={"outer": edit(k7=1)})
 checkpoint("inner-unknown-key", "unknown key 3", hooks={"inner": edit(k3=1)})
 checkpoint("unsorted", "ascend", hooks={"outer": lambda m: m | {3: m[3][::-1]}})
-checkpoint("live-and-condemned", "live and condemned",
+checkpoint("live-and-condemned", "in two lists",
            hooks={"outer": lambda m: m | {4: m[3][:1]}})
+checkpoint("live-and-orphaned", "in two lists",
+           hooks={"outer": lambda m: m | {6: m[3][:1]}})
+checkpoint("orphans-unsorted", "ascend", hooks={
+    "outer": lambda m: m | {6: [new_object(2), new_object(1)]}})
+checkpoint("orphans-empty", "present though", hooks={"outer": lambda m: m | {6: []}})
 checkpoint("tags-unsorted", "ascend", hooks={"inner": lambda m: m | {2: m[2][::-1]}})
 checkpoint("records-unsorted", "ascend", hooks={"inner": lambda m: m | {1: m[1][::-1]}})
 checkpoint("version", "version 2", hooks={"checkpoint header": put(9, 2)})
@@ -370,8 +409,8 @@ def head(name, word, make, stage="open"):
 
 head("beyond-the-end", "beyond the end", lambda t: t.w.head(10))
 head("far-beyond-the-end", "beyond the end", lambda t: t.w.head((1 << 64) - 1))
-head("hash", "hash", lambda t: t.w.head(trailer=bytes(32)))
-head("old-hash", "hash", lambda t: t.w.head(7))
+head("hash", "hash", lambda t: t.w.head(trailer=bytes(32)), "check")
+head("old-hash", "hash", lambda t: t.w.head(7), "check")
 head("flipped", "damaged", lambda t: damage(t, "head", flip(90)), "check")
 head("truncated", "short", lambda t: damage(t, "head", lambda d: d[:50]), "check")
 head("sealed", "does not open", lambda t: reseal(t, "head", flip(90)), "check")
@@ -390,6 +429,18 @@ def unknown_slot(t):
     t.w.clear_file(f"keys/{'0' * 32}", "K", encode({1: 3, 2: b"something", 77: "else"}))
 
 
+def orphans(t):
+    """Never added, or dropped long ago, and condemned: no file, and no segment has them."""
+    t.w.entry({5: [new_object(1), new_object(2, 3), resized(dropped(t))]})
+    t.w.checkpoint(replayed(t))
+    t.w.entry({7: [new_object(2, 3), resized(dropped(t))]})
+    t.w.head()
+
+
+def replayed(t):
+    return Repository(t.root, ("password", b"golden"), full=True).state
+
+
 def two_markers(t):
     for number in range(1, 4):
         old_marker(t, number)
@@ -406,6 +457,7 @@ accept("checkpoints-missing", "check", "", "", lambda t: [
 accept("slot-of-unknown-type", "check", "", "", unknown_slot, "golden:1")
 accept("damaged-slot-of-other", "read", "", "",
        lambda t: damage(t, t.golden.slots[2], flip(100)), "golden:1")
+accept("orphans", "check", "", "", orphans, "golden:1")
 accept("reserve-missing", "check", "", "", lambda t: t.remove("reserve"), "golden:1")
 accept("strange-files", "check", "", "", lambda t: [
     t.w.write(p, b"?") for p in ("README", "packs/x", "log/y", "keys/z", "tmp/upload")],

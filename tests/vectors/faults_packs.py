@@ -48,10 +48,11 @@ def largest_segment(t):
 for _what, _path_of in (("pack", data_pack), ("segment", largest_segment)):
     def _file(name, word, make, stage="read", what=_what, path_of=_path_of):
         file_of(f"{what}-{name}", stage, f"{what}s/", path_of, word, make)
-    _file("truncated", "damaged", lambda t, p: damage(t, p, lambda d: d[:-1]))
+    _file("truncated", "damaged", lambda t, p: damage(t, p, lambda d: d[:-1]), "check")
+    _file("cut-in-the-middle", "damaged", lambda t, p: damage(t, p, lambda d: d[:len(d) // 2]))
     _file("cut-to-header", "short", lambda t, p: damage(t, p, lambda d: d[:64]))
     _file("empty", "short", lambda t, p: damage(t, p, lambda d: b""))
-    _file("bytes-appended", "damaged", lambda t, p: damage(t, p, lambda d: d + b"\0"))
+    _file("bytes-appended", "damaged", lambda t, p: damage(t, p, lambda d: d + b"\0"), "check")
     _file("flipped", "damaged", lambda t, p: damage(t, p, flip(3000)))
     _file("trailer-flipped", "damaged", lambda t, p: damage(t, p, flip(-1)), "check")
     _file("missing", "No such file", lambda t, p: t.remove(p))
@@ -177,6 +178,13 @@ def large_chunk(t):
         whole(DATA, CONTENTS), whole(DATA, bytes((2 << 20) + 1))]}]})
 
 
+def many_chunks(t):
+    """A frame of 65,536 chunks, one more than the limit."""
+    grow(t, frames=lambda b: {DATA_PACK: [{"chunks": [
+        whole(DATA, CONTENTS)] + [whole(DATA, b"x")] * 65535}]})
+
+
+case("frame-chunks-limit", "check", "", "limits", many_chunks)
 case("chunk-limit", "check", "", "limits", large_chunk)
 
 
@@ -225,7 +233,8 @@ table("delta-index", "does not have", lambda m: m | {5: [[1, 1, 1, 5, bytes(32)]
 table("unknown-key", "unknown key 6", edit(k6=1))
 table("deltas-empty", "present though", edit(k5=[]))
 frame("pack-table-padding", "padding", {"table padded": lambda d: d + b"\1"}, stage="check")
-frame("pack-table-bytes-after", "padding", {"table padded": lambda d: d + b"\x01\x02"}, stage="check")
+frame("pack-table-bytes-after", "padding", {"table padded": lambda d: d + b"\1\2"},
+      stage="check")
 
 
 # ---- deltas ----------------------------------------------------------------------------------
@@ -344,7 +353,7 @@ def exchange(index, kinds):
         a = next(e for e in entries if e[3] == kinds[0])
         b = next(e for e in entries if e[3] == kinds[1])
         a[index], b[index] = b[index], a[index]
-        return entries
+        return sorted(entries, key=lambda e: e[:3])
     return {"entries": hook}
 
 
@@ -377,7 +386,7 @@ segment("kind", "in a pack of kind", entries_with(DATA, 3, lambda n: 2))
 segment("kind-unknown", "limits", entries_with(DATA, 3, lambda n: 6))
 segment("length", "as the index says", entries_with(DATA, 4, lambda n: n + 1), file="packs/")
 segment("length-limit", "limits", entries_with(DATA, 4, lambda n: (2 << 20) + 1))
-segment("tags-exchanged", "", exchange(0, (2, 5)), file="")
+segment("tags-exchanged", "no live pack", exchange(0, (2, 5)), file="")
 segment("tag", "no live pack", {"entries": lambda es: sorted(
     [[flip(3)(e[0]) if e[3] == DATA else e[0]] + e[1:] for e in es])}, file="")
 segment("entry-missing", "no live pack", {"entries": lambda es: [e for e in es if e[3] != DATA]},
@@ -397,7 +406,7 @@ segment("packs-unsorted", "ascend", {"directory": lambda m: m | {1: m[1][::-1]}}
 segment("pack-twice", "ascend", {"directory": lambda m: m | {1: m[1][:1] + m[1]}})
 segment("pack-kind", "", first_pack(1, lambda k: 3 - k))
 segment("pack-kind-unknown", "limits", first_pack(1, lambda k: 3))
-segment("pack-size", "not that of the log", first_pack(2, lambda n: n + 1))
+segment("pack-size", "not that of the log", first_pack(2, lambda n: n + 1), "check")
 segment("frame-sealed-length", "other than it is", first_pack(3, lambda l: [l[0] + 1] + l[1:]),
         "check")
 segment("frame-plain-length", "other than it is", first_pack(3, lambda l: [l[0], l[1] + 1]),
@@ -434,7 +443,7 @@ segment("delta-base", "", {"entries": lambda es: [
 # ---- packs and segments against the log ------------------------------------------------------
 
 
-def sizes(name, kind, change, word, stage="read"):
+def sizes(name, kind, change, word, stage="check"):
     """An object in the entry with another size or type."""
     def hook(m):
         return m | {4: [change(list(o)) if o[0] == kind else o for o in m[4]]}

@@ -17,7 +17,7 @@ from writer import (DATA_PACK, EPOCH_START, HERE, META_PACK, Builder, Random, Wr
 from fmt import chunker, tree
 from fmt.check import Repository, check
 from fmt.crypto import DATA, TREE, H, object_id
-from fmt.strict import encode, le32
+from fmt.strict import decode, le32
 
 import zstandard
 
@@ -279,7 +279,6 @@ def node_of(b, folder, name):
 def entries_of(b, value):
     if isinstance(value, list):
         return value
-    from fmt.strict import decode
     level, items = decode(b.objects[value][1], "")
     return items if level == 0 else [n for i in items for n in entries_of(b, i[0])]
 

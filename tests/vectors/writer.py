@@ -60,7 +60,8 @@ def compress(plain, prefix=None, level=3):
     base = None
     if prefix is not None:
         base = zstandard.ZstdCompressionDict(prefix, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    return zstandard.ZstdCompressor(level=level, dict_data=base, write_dict_id=False).compress(plain)
+    return zstandard.ZstdCompressor(level=level, dict_data=base,
+                                    write_dict_id=False).compress(plain)
 
 
 def document(value, codec=None, hooks=NO_HOOKS):
@@ -361,7 +362,7 @@ class Writer:
         def objects(kind):
             return [[t, n, s] for n, (t, s) in sorted(state.of(kind).items())]
         outer = {1: state.number, 2: state.hash, 3: objects("live"), 4: objects("condemned"),
-                 5: state.config}
+                 5: state.config, 6: objects("orphaned")}
         inner = {1: [r for _, r in sorted(state.snapshots.items())],
                  2: [[n, s] for n, s in sorted(state.tags.items())]}
         parts = [(b"log", hooks("outer", {k: v for k, v in outer.items() if v not in (0, [])}),

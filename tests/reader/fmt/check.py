@@ -3,9 +3,9 @@
 import os
 import re
 
-from .crypto import (SMALL, Config, File, check_description, parse_key_file, parse_recovery,
+from .crypto import (Config, File, check_description, parse_key_file, parse_recovery,
                      read_slot, slot_names, unlock, unwrap_slot)
-from .log import CONDEMNED, DROPPED, FOLDERS, LIVE, SEGMENT, Log
+from .log import DROPPED, FOLDERS, LIVE, ORPHAN, SEGMENT, Log
 from .store import Pack, Segment, Store
 from .strict import Refused
 from .tree import DIRECTORY, KIND_NAMES, REGULAR, SYMLINK, Reader, path_key, printable
@@ -211,6 +211,8 @@ def check_objects(repo, report):
         if state == DROPPED:
             if os.path.exists(os.path.join(root, path)):
                 report(f"{path}: was dropped and can be deleted")
+            continue
+        if state == ORPHAN:
             continue
         if kind == SEGMENT:
             segment = Segment(root, repo.keyring, name)

@@ -10,7 +10,7 @@ from .strict import (Refused, ascending, blob, document, listof, mapof, nanoseco
 
 DATA_PACK, META_PACK, SEGMENT = 1, 2, 3
 FOLDERS = {DATA_PACK: "packs", META_PACK: "packs", SEGMENT: "segments"}
-LIVE, CONDEMNED, DROPPED = "live", "condemned", "dropped"
+LIVE, CONDEMNED, ORPHAN, DROPPED = "live", "condemned", "orphaned", "dropped"
 
 NAME = re.compile("[0-9a-f]{16}")
 OBJECT = tupleof(uint(3, 1), blob(32), uint((1 << 63) - 1))
@@ -57,7 +57,7 @@ INNER = mapof({
 
 CHECKPOINT_OUTER = mapof({
     1: ("number", uint(), False), 2: ("trailer", ID, True), 3: ("live", OBJECTS, False),
-    4: ("condemned", OBJECTS, False), 5: ("config", ID, True),
+    4: ("condemned", OBJECTS, False), 5: ("config", ID, True), 6: ("orphans", OBJECTS, False),
 })
 CHECKPOINT_INNER = mapof({
     1: ("records", listof(RECORD), False), 2: ("tags", listof(tupleof(REFERENCE, ID)), False),
@@ -89,14 +89,14 @@ class State:
     def known(self):
         """What a checkpoint holds: all but the dropped objects."""
         return (self.number, self.hash, self.config, self.of(LIVE), self.of(CONDEMNED),
-                self.snapshots, self.tags)
+                self.of(ORPHAN), self.snapshots, self.tags)
 
     def move(self, obj, before, after, where, verb):
         kind, name, size = obj
         was = self.objects.get(name)
         if (was[2] if was else None) not in before:
             raise Refused(where, f"{verb} the {was[2] if was else 'unknown'} object {name.hex()}")
-        if was and was[:2] != (kind, size):
+        if was and was[2] != DROPPED and was[:2] != (kind, size):
             raise Refused(where, f"type or size of the object {name.hex()} differs from before")
         self.objects[name] = (kind, size, after)
 
@@ -122,9 +122,11 @@ class State:
             if snap not in self.snapshots:
                 raise Refused(where, f"tag {name!r} is left without its snapshot {snap.hex()}")
         for obj in outer.get(7, []):
-            self.move(obj, [CONDEMNED], DROPPED, where, "drops")
+            self.move(obj, [CONDEMNED, ORPHAN], DROPPED, where, "drops")
         for obj in outer.get(5, []):
-            self.move(obj, [LIVE, None], CONDEMNED, where, "condemns")
+            was_live = self.objects.get(obj[1], (0, 0, None))[2] == LIVE
+            self.move(obj, [LIVE, None, DROPPED], CONDEMNED if was_live else ORPHAN, where,
+                      "condemns")
         for obj in outer.get(6, []):
             self.move(obj, [CONDEMNED], LIVE, where, "revives")
         for obj in outer.get(4, []):
@@ -198,11 +200,11 @@ def read_checkpoint(root, keyring, number):
         raise Refused(where, "number in the checkpoint is not that of the file")
     state = State()
     state.number, state.hash, state.config = number, outer[2], outer[5]
-    for key, kind in ((3, LIVE), (4, CONDEMNED)):
+    for key, kind in ((3, LIVE), (4, CONDEMNED), (6, ORPHAN)):
         ascending([o[1] for o in outer.get(key, [])], f"{where}: {kind} objects")
         for obj in outer.get(key, []):
             if obj[1] in state.objects:
-                raise Refused(where, "an object is live and condemned")
+                raise Refused(where, "an object is in two lists")
             state.objects[obj[1]] = (obj[0], obj[2], kind)
     ascending(inner.get(1, []), f"{where}: records", lambda r: r[1])
     ascending(inner.get(2, []), f"{where}: tags", tag_key)

@@ -1,0 +1,159 @@
+#include "tests/support/log_maker.h"
+
+#include "repo/layout.h"
+#include "repo/texts.h"
+#include "tests/support/memory_backend.h"
+#include "tests/support/support.h"
+
+#include <stdlib.h>
+
+struct ov_object test_object(enum ov_object_type type, uint64_t seed)
+{
+    return (struct ov_object){type, test_id(seed), 1000 + seed};
+}
+
+void test_list_add(struct ov_object_list *list, uint64_t seed)
+{
+    struct ov_object object = test_object(OV_OBJECT_DATA_PACK, seed);
+    TEST_OK(ov_object_list_add(list, &object, &test_error));
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return ov_id_compare(a, b);
+}
+
+struct ov_snapshot_record test_record(uint64_t seed)
+{
+    struct ov_snapshot_record record = {
+        .id = test_id(seed),
+        .tree = test_id(seed + 1000),
+        .time = -5,
+        .time_ns = 999999999,
+        .size = 1,
+        .files = 2,
+        .stored = 3,
+        .errors = 4,
+    };
+    static const struct ov_label labels[] = {{"a", ""}, {"b", "value"}};
+    TEST_OK(ov_text_copy("image:tag", &record.name, &test_error));
+    TEST_OK(ov_text_copy("host", &record.host, &test_error));
+    TEST_OK(ov_labels_copy(labels, 2, &record.labels, &test_error));
+    record.label_count = 2;
+    record.packs = calloc(3, sizeof(*record.packs));
+    ck_assert_ptr_nonnull(record.packs);
+    record.pack_count = 3;
+    for (uint64_t i = 0; i < 3; i++)
+        record.packs[i] = test_id(seed + 2000 + i);
+    qsort(record.packs, 3, sizeof(*record.packs), compare_ids);
+    return record;
+}
+
+struct ov_log_entry test_entry(uint64_t number)
+{
+    struct ov_log_entry entry = {.number = number, .time = 1700000000};
+    struct ov_snapshot_record record = test_record(1);
+    struct ov_id other = test_id(77);
+    if (number)
+        entry.previous = test_id(500);
+    else
+        entry.config = test_id(501);
+    memset(entry.transaction, 0x5a, sizeof(entry.transaction));
+    for (uint64_t i = 0; i < 3; i++) {
+        test_list_add(&entry.added, 10 + i);
+        test_list_add(&entry.condemned, 20 + i);
+        test_list_add(&entry.revived, 30 + i);
+        test_list_add(&entry.dropped, 40 + i);
+    }
+    TEST_OK(ov_text_copy("me", &entry.user, &test_error));
+    TEST_OK(ov_text_copy("here", &entry.host, &test_error));
+    TEST_OK(ov_text_copy("ociv2", &entry.program, &test_error));
+    TEST_OK(ov_text_copy("snapshot", &entry.command, &test_error));
+    TEST_OK(ov_log_entry_add_snapshot(&entry, &record, &test_error));
+    TEST_OK(ov_log_entry_remove_snapshot(&entry, &other, &test_error));
+    TEST_OK(ov_log_entry_set_tag(&entry, "b:1", &record.id, &test_error));
+    TEST_OK(ov_log_entry_set_tag(&entry, "a:1", &record.id, &test_error));
+    TEST_OK(ov_log_entry_remove_tag(&entry, "d:1", &test_error));
+    TEST_OK(ov_log_entry_remove_tag(&entry, "c:1", &test_error));
+    ov_log_entry_sort(&entry);
+    ov_snapshot_record_release(&record);
+    return entry;
+}
+
+/* ---- Repositories ---- */
+
+struct ov_repo *test_repo_make(struct ov_backend *backend)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    struct ov_txlog_options options = {0};
+    struct ov_repo *repo = calloc(1, sizeof(*repo));
+    ck_assert_ptr_nonnull(repo);
+    TEST_OK(ov_crypto_init(&test_error));
+    repo->backend = backend;
+    TEST_OK(ov_config_generate(&repo->config, &file, &test_error));
+    TEST_OK(ov_keyring_generate(&repo->config.repository, &repo->keyring, &test_error));
+    TEST_OK(ov_txlog_create(backend, &repo->config, repo->keyring, &test_error));
+    TEST_OK(
+        ov_txlog_open(backend, &repo->config, repo->keyring, &options, &repo->log, &test_error));
+    return repo;
+}
+
+/* The lists of an entry, to be copied into it. */
+static enum ov_status copy_lists(void *context, const struct ov_state *state,
+                                 struct ov_log_entry *entry, struct ov_error *err)
+{
+    const struct ov_log_entry *wanted = context;
+    const struct ov_object_list *from[] = {&wanted->added, &wanted->condemned, &wanted->revived,
+                                           &wanted->dropped};
+    struct ov_object_list *to[] = {&entry->added, &entry->condemned, &entry->revived,
+                                   &entry->dropped};
+    (void)state;
+    for (size_t l = 0; l < OV_ARRAY_LEN(from); l++) {
+        for (size_t i = 0; i < from[l]->count; i++)
+            OV_TRY(ov_object_list_add(to[l], &from[l]->items[i], err));
+    }
+    return OV_OK;
+}
+
+static void commit_lists(struct ov_repo *repo, struct ov_log_entry *wanted)
+{
+    TEST_OK(ov_txlog_commit(repo->log, ov_repo_state(repo)->number, "test", copy_lists, wanted,
+                            &test_error));
+}
+
+static struct ov_object object_of_pack(const struct test_pack *pack)
+{
+    return (struct ov_object){ov_object_of_pack(ov_pack_writer_kind(pack->writer)),
+                              *ov_pack_writer_name(pack->writer), pack->size};
+}
+
+void test_repo_add_packs(struct ov_repo *repo, const struct test_pack *const *packs, size_t count,
+                         struct ov_object *segment)
+{
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry wanted = {0};
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    struct ov_object object = {.type = OV_OBJECT_SEGMENT};
+    test_segment_of_packs(repo->keyring, packs, count, &file, &object.name);
+    object.size = file.len;
+    test_backend_put(repo->backend, ov_object_path(&object).text, ov_buf_view(&file));
+    TEST_OK(ov_object_list_add(&wanted.added, &object, &test_error));
+    if (segment)
+        *segment = object;
+    for (size_t i = 0; i < count; i++) {
+        object = object_of_pack(packs[i]);
+        test_backend_put(repo->backend, ov_object_path(&object).text, ov_buf_view(&packs[i]->file));
+        TEST_OK(ov_object_list_add(&wanted.added, &object, &test_error));
+    }
+    commit_lists(repo, &wanted);
+}
+
+void test_repo_move(struct ov_repo *repo, enum test_move how, const struct test_pack *pack)
+{
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry wanted = {0};
+    struct ov_object object = object_of_pack(pack);
+    struct ov_object_list *list = how == TEST_CONDEMN  ? &wanted.condemned
+                                  : how == TEST_REVIVE ? &wanted.revived
+                                                       : &wanted.dropped;
+    TEST_OK(ov_object_list_add(list, &object, &test_error));
+    commit_lists(repo, &wanted);
+}
