@@ -211,6 +211,9 @@ enum ov_status ov_output_check(struct ov_error *err)
 {
     if (!ferror(stdout))
         return OV_OK;
+    errno = 0; /* the write that failed is long past: another tells why */
+    if (fflush(stdout) == 0 || !errno)
+        errno = EIO;
     return ov_fail_errno(err, "cannot write to standard output");
 }
 

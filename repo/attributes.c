@@ -100,17 +100,71 @@ static bool set_owner(const struct subject *s)
     return false;
 }
 
+/* A link cannot be opened, and lsetxattr() and its like do not follow the last component. */
+struct xattr_path {
+    char text[NAME_MAX + 40];
+};
+
+static struct xattr_path xattr_path(const struct subject *s)
+{
+    struct xattr_path path = {""};
+    if (s->fd < 0)
+        snprintf(path.text, sizeof(path.text), "/proc/self/fd/%d/%s", s->directory_fd, s->name);
+    return path;
+}
+
+static bool is_wanted(const struct ov_attributes *attributes, struct ov_bytes name)
+{
+    for (size_t i = 0; i < attributes->xattr_count; i++) {
+        if (ov_bytes_equal(attributes->xattrs[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+/* Those that people set, or that come from a directory's default ACL: the rest is the system's. */
+static bool may_be_removed(struct ov_bytes name)
+{
+    static const char *const beginnings[] = {"user.", "trusted.", "security.capability",
+                                             "system.posix_acl_"};
+    if (ov_xattr_is_of_host(name) || ov_xattr_is_echo(name))
+        return false;
+    for (size_t i = 0; i < OV_ARRAY_LEN(beginnings); i++) {
+        if (strncmp((const char *)name.data, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Removes what was inherited, or was there before. */
+static void remove_other_xattrs(const struct subject *s, const char *path)
+{
+    ssize_t size = s->fd >= 0 ? flistxattr(s->fd, NULL, 0) : llistxattr(path, NULL, 0);
+    char *names = size > 0 ? malloc((size_t)size) : NULL;
+    if (!names)
+        return;
+    size =
+        s->fd >= 0 ? flistxattr(s->fd, names, (size_t)size) : llistxattr(path, names, (size_t)size);
+    for (const char *name = names; name < names + size; name += strlen(name) + 1) {
+        struct ov_bytes bytes = ov_bytes_of_string(name);
+        if (is_wanted(s->attributes, bytes) || !may_be_removed(bytes))
+            continue;
+        int failed = s->fd >= 0 ? fremovexattr(s->fd, name) : lremovexattr(path, name);
+        if (failed && errno != ENODATA)
+            complain(s, &s->report->unset->xattrs, name);
+    }
+    free(names);
+}
+
 static void set_xattrs(const struct subject *s)
 {
-    /* A link cannot be opened, and lsetxattr() does not follow the last component. */
-    char path[NAME_MAX + 40];
-    if (s->fd < 0)
-        snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", s->directory_fd, s->name);
+    const struct xattr_path path = xattr_path(s);
+    remove_other_xattrs(s, path.text);
     for (size_t i = 0; i < s->attributes->xattr_count; i++) {
         const struct ov_xattr *x = &s->attributes->xattrs[i];
         const char *name = (const char *)x->name.data;
         int failed = s->fd >= 0 ? fsetxattr(s->fd, name, x->value.data, x->value.len, 0)
-                                : lsetxattr(path, name, x->value.data, x->value.len, 0);
+                                : lsetxattr(path.text, name, x->value.data, x->value.len, 0);
         if (failed)
             complain(s, &s->report->unset->xattrs, name);
     }

@@ -43,16 +43,17 @@ static enum ov_status seal(const struct ov_secret *key, const char *what, const 
     return OV_OK;
 }
 
-static bool unseal(const struct ov_secret *key, const char *what, const uint8_t salt[16],
-                   struct ov_bytes sealed, struct ov_buf *out)
+/* OV_END when it was not sealed with this key. Errors: NO_MEMORY. */
+static enum ov_status unseal(const struct ov_secret *key, const char *what, const uint8_t salt[16],
+                             struct ov_bytes sealed, struct ov_buf *out, struct ov_error *err)
 {
     struct context context = make_context(what, salt);
     size_t len = sealed.len - OV_NONCE_SIZE;
-    if (ov_buf_reserve(out, len, NULL) < 0)
-        return false;
+    OV_TRY(ov_buf_reserve(out, len, err));
     out->len = len - OV_SEAL_OVERHEAD;
-    return ov_unseal(key, sealed.data, ov_bytes_of(context.bytes, context.len),
-                     sealed.data + OV_NONCE_SIZE, len, out->data);
+    bool opened = ov_unseal(key, sealed.data, ov_bytes_of(context.bytes, context.len),
+                            sealed.data + OV_NONCE_SIZE, len, out->data);
+    return opened ? OV_OK : OV_END;
 }
 
 static void wipe_buf(struct ov_buf *buf)
@@ -162,10 +163,10 @@ static enum ov_status try_slot(const struct ov_slot *slot, const struct ov_crede
     OV_AUTO(wipe_buf) struct ov_buf plain = {0};
     OV_AUTO(ov_keyring_free_auto) struct ov_keyring *keyring = NULL;
     OV_TRY(wrapping_key(credential, slot, &key, err));
-    bool opened = unseal(&key, keyring_context, slot->salt, slot->wrapped, &plain);
+    enum ov_status status = unseal(&key, keyring_context, slot->salt, slot->wrapped, &plain, err);
     ov_secret_wipe(&key);
-    if (!opened)
-        return OV_END;
+    if (status != OV_OK)
+        return status;
     OV_TRY(ov_keyring_decode(ov_buf_view(&plain), &keyring, err));
     OV_TRY(check_repository(keyring, config, err));
     *out = ov_steal(keyring);
@@ -183,6 +184,44 @@ static enum ov_status unlock_recovery(const struct ov_config *config,
     return OV_OK;
 }
 
+/* What the slots came to that did not open. */
+struct attempts {
+    size_t refused; /* sound, of this kind, and of another key */
+    size_t damaged;
+    struct ov_error obstacle; /* the first that says nothing of key or slot */
+};
+
+static void note_attempt(struct attempts *attempts, enum ov_status status,
+                         const struct ov_error *problem)
+{
+    if (status == OV_END || status == OV_ERR_WRONG_KEY)
+        attempts->refused++;
+    else if (status == OV_ERR_CORRUPT || status == OV_ERR_UNSUPPORTED || status == OV_ERR_LIMIT ||
+             status == OV_ERR_NOT_FOUND)
+        attempts->damaged++;
+    else if (attempts->obstacle.status == OV_OK)
+        attempts->obstacle = *problem;
+}
+
+static enum ov_status explain(const struct attempts *attempts,
+                              const struct ov_credential *credential, struct ov_error *err)
+{
+    if (attempts->obstacle.status < 0) {
+        if (err)
+            *err = attempts->obstacle;
+        return attempts->obstacle.status;
+    }
+    if (attempts->damaged && !attempts->refused)
+        return ov_fail(err, OV_ERR_CORRUPT,
+                       "no key slot opens: %zu in keys/ are damaged. Another password or key file, "
+                       "or a recovery file made by 'ociv2 key export', may open the repository",
+                       attempts->damaged);
+    return ov_fail(err, OV_ERR_WRONG_KEY, "%s",
+                   credential->kind == OV_CREDENTIAL_PASSWORD
+                       ? "wrong password: no key slot opens with it"
+                       : "wrong key file: no key slot opens with it");
+}
+
 enum ov_status ov_keys_unlock(struct ov_backend *backend, const struct ov_config *config,
                               const struct ov_credential *credential,
                               const struct ov_report *report, struct ov_keyring **out,
@@ -190,7 +229,7 @@ enum ov_status ov_keys_unlock(struct ov_backend *backend, const struct ov_config
 {
     OV_AUTO(names_release) struct names names = {0};
     OV_AUTO(ov_buf_release) struct ov_buf file = {0};
-    size_t damaged = 0;
+    struct attempts attempts = {0};
     if (slot_name)
         slot_name[0] = '\0';
     if (credential->kind == OV_CREDENTIAL_RECOVERY)
@@ -216,20 +255,11 @@ enum ov_status ov_keys_unlock(struct ov_backend *backend, const struct ov_config
                 memcpy(slot_name, names.items[i], OV_SLOT_NAME_SIZE);
             return OV_OK;
         }
-        if (status < 0) {
-            damaged++;
+        note_attempt(&attempts, status, &problem);
+        if (status < 0)
             ov_report_warn(report, NULL, &problem);
-        }
     }
-    if (damaged == names.count)
-        return ov_fail(err, OV_ERR_CORRUPT,
-                       "all %zu key slots in keys/ are damaged; the repository can only be opened "
-                       "with a recovery file made by 'ociv2 key export'",
-                       damaged);
-    return ov_fail(err, OV_ERR_WRONG_KEY, "%s",
-                   credential->kind == OV_CREDENTIAL_PASSWORD
-                       ? "wrong password: no key slot opens with it"
-                       : "wrong key file: no key slot opens with it");
+    return explain(&attempts, credential, err);
 }
 
 /* ---- Adding and removing ---- */
@@ -362,7 +392,7 @@ static void inspect_slot(struct ov_backend *backend, const struct ov_keyring *ke
     if (ov_keyring_purpose(keyring, OV_PURPOSE_SLOT, slot.epoch, &key, NULL) < 0)
         return;
     info->is_password = slot.type == 1;
-    if (unseal(&key, slot_context, slot.salt, slot.description, &plain) &&
+    if (unseal(&key, slot_context, slot.salt, slot.description, &plain, NULL) == OV_OK &&
         ov_slot_description_decode(ov_buf_view(&plain), info, NULL) >= 0)
         info->is_damaged = false;
     ov_secret_wipe(&key);

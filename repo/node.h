@@ -112,6 +112,9 @@ bool ov_path_is_valid(struct ov_bytes path);
 /* Whether an xattr belongs to the host, not to the tree: host-xattr-1. */
 bool ov_xattr_is_of_host(struct ov_bytes name);
 
+/* Whether an xattr is only how XFS shows an ACL a second time: neither of tree nor of host. */
+bool ov_xattr_is_echo(struct ov_bytes name);
+
 /* ---- The root record ---- */
 
 struct ov_root {

@@ -93,6 +93,12 @@ bool ov_xattr_is_of_host(struct ov_bytes name)
     return name.len >= len && memcmp(name.data, prefix, len) == 0;
 }
 
+bool ov_xattr_is_echo(struct ov_bytes name)
+{
+    return ov_bytes_equal(name, ov_bytes_of_string("trusted.SGI_ACL_FILE")) ||
+           ov_bytes_equal(name, ov_bytes_of_string("trusted.SGI_ACL_DEFAULT"));
+}
+
 /* ---- Hard links ---- */
 
 void ov_link_write(struct ov_writer *w, const struct ov_link *link)

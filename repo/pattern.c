@@ -56,25 +56,36 @@ static size_t split(struct ov_bytes path, struct ov_bytes *parts)
     return count;
 }
 
-/* A class must be closed and an escape must escape something. */
+/* Passes over one character of a class; '-' and ']' must be escaped there, and more must follow. */
+static bool skip_class_member(struct ov_bytes part, size_t *at)
+{
+    if (*at < part.len && (part.data[*at] == '-' || part.data[*at] == ']'))
+        return false;
+    if (*at < part.len && part.data[*at] == '\\')
+        ++*at;
+    return ++*at < part.len;
+}
+
+/* What Go takes for a pattern: classes are closed and not empty, an escape escapes something. */
 static bool is_well_formed(struct ov_bytes part)
 {
     for (size_t i = 0; i < part.len; i++) {
         if (part.data[i] == '\\') {
             if (++i == part.len)
                 return false;
-        } else if (part.data[i] == '[') {
-            size_t members = 0;
-            i++;
-            if (i < part.len && part.data[i] == '^')
-                i++;
-            for (; i < part.len && !(part.data[i] == ']' && members); i++, members++) {
-                if (part.data[i] == '\\')
-                    i++;
-            }
-            if (i >= part.len)
-                return false;
+            continue;
         }
+        if (part.data[i] != '[')
+            continue;
+        i++;
+        if (i < part.len && part.data[i] == '^')
+            i++;
+        do {
+            if (!skip_class_member(part, &i))
+                return false;
+            if (part.data[i] == '-' && (i++, !skip_class_member(part, &i)))
+                return false;
+        } while (part.data[i] != ']');
     }
     return true;
 }

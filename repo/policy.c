@@ -104,9 +104,10 @@ void ov_verdicts_release(struct ov_verdicts *verdicts)
     *verdicts = (struct ov_verdicts){0};
 }
 
-OV_PRINTF(3, 4)
-OV_MUST_CHECK static enum ov_status keep(struct ov_verdict *verdict, struct ov_error *err,
-                                         const char *fmt, ...)
+static enum ov_status keep(struct ov_verdict *verdict, struct ov_error *err, const char *fmt, ...)
+    OV_PRINTF(3, 4) OV_MUST_CHECK;
+
+static enum ov_status keep(struct ov_verdict *verdict, struct ov_error *err, const char *fmt, ...)
 {
     va_list args;
     char *reason = NULL;

@@ -552,6 +552,24 @@ static enum ov_status look_for_kept(struct plan *plan, struct restore_object *ob
     return OV_OK;
 }
 
+/* A file so small that it has no extents, and nothing but a hole: its zeros are not written. */
+static enum ov_status leave_hole(struct plan *plan, const struct ov_walk_event *event,
+                                 struct restore_object *object, struct ov_error *err)
+{
+    struct ov_hole hole;
+    struct ov_bytes contents = event->node.contents;
+    if (!contents.len || contents.data[0] ||
+        memcmp(contents.data, contents.data + 1, contents.len - 1) != 0)
+        return OV_OK;
+    enum ov_status status = peek_hole(&plan->side, event->path, &hole, err);
+    OV_TRY(status);
+    if (status == OV_OK && hole.offset == 0 && hole.length >= contents.len) {
+        free(object->contents);
+        object->contents = NULL;
+    }
+    return OV_OK;
+}
+
 static enum ov_status plan_object(struct plan *plan, const struct ov_walk_event *event,
                                   struct ov_error *err)
 {
@@ -575,6 +593,11 @@ static enum ov_status plan_object(struct plan *plan, const struct ov_walk_event 
     }
     restore->window->objects++;
     object->is_kept = kept;
+    status = leave_hole(plan, event, object, err);
+    if (status < 0) {
+        restore_object_free(object);
+        return status;
+    }
     if (kept || !is_regular || event->node.size == 0 || event->node.contents.len)
         return add_small(plan, object, err);
     status = plan_contents(plan, object, event, err);
@@ -789,5 +812,7 @@ enum ov_status ov_restore(struct ov_repo *repo, const struct ov_id *id,
     restore.window = &restore.windows[0];
     OV_TRY(prepare(&restore, err));
     OV_TRY(load_snapshot(&plan, id, err));
-    return walk(&plan, err);
+    enum ov_status status = walk(&plan, err);
+    restore_tell_rest(&restore);
+    return status;
 }

@@ -22,6 +22,29 @@ struct small_job {
 
 /* ---- Outcomes ---- */
 
+void restore_tell_rest(struct restore *restore)
+{
+    struct ov_error rest;
+    if (restore->untold == 0)
+        return;
+    ov_error_set(&rest, restore->told.status, "%llu more paths for the same reason",
+                 (unsigned long long)restore->untold);
+    ov_report_warn(restore->options->report, NULL, &rest);
+    restore->untold = 0;
+}
+
+/* A missing pack concerns thousands of files: once is enough. */
+static void tell_failure(struct restore *restore, const struct restore_problem *problem)
+{
+    if (strcmp(restore->told.message, problem->error.message) == 0) {
+        restore->untold++;
+        return;
+    }
+    restore_tell_rest(restore);
+    restore->told = problem->error;
+    ov_report_warn(restore->options->report, problem->path, &problem->error);
+}
+
 void restore_merge(struct restore *restore, struct restore_outcome *outcome)
 {
     struct ov_restore_result *result = restore->result;
@@ -30,7 +53,9 @@ void restore_merge(struct restore *restore, struct restore_outcome *outcome)
     while (outcome->problems) {
         struct restore_problem *problem = outcome->problems;
         outcome->problems = problem->next;
-        if (problem->unset < 0 || unset[problem->unset] == 0)
+        if (problem->unset < 0)
+            tell_failure(restore, problem);
+        else if (unset[problem->unset] == 0)
             ov_report_warn(restore->options->report, problem->path, &problem->error);
         free(problem);
     }

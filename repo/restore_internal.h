@@ -99,6 +99,8 @@ struct restore {
     struct restore_window *window; /* being planned */
     pthread_mutex_t object_locks[64];
     uint64_t total_bytes, total_files;
+    struct ov_error told; /* the last failure told of, and how many more paths met it */
+    uint64_t untold;
 };
 
 /* ---- restore_object.c ---- */
@@ -162,6 +164,9 @@ OV_MUST_CHECK enum ov_status restore_link_make(struct restore *restore,
 
 /* Takes an outcome into the result, warning of its problems. */
 void restore_merge(struct restore *restore, struct restore_outcome *outcome);
+
+/* Says how many more paths met the failure that was told of last. */
+void restore_tell_rest(struct restore *restore);
 
 OV_MUST_CHECK enum ov_status restore_lane_open(struct restore *restore, struct ov_error *err);
 

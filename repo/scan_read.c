@@ -213,6 +213,8 @@ enum ov_status ov_scan_xattrs(int fd, int directory, const char *name, struct ov
         return ov_fail_no_memory(err);
     for (ssize_t at = 0; at < size; at += (ssize_t)strlen(names + at) + 1) {
         struct ov_xattr xattr = {0};
+        if (ov_xattr_is_echo(ov_bytes_of_string(names + at)))
+            continue;
         enum ov_status status = read_xattr(&handle, names + at, arena, &xattr, err);
         OV_TRY(status);
         if (status == OV_OK)

@@ -1,6 +1,7 @@
 #include "repo/take.h"
 
 #include "repo/identity.h"
+#include "repo/segment_merge.h"
 #include "repo/texts.h"
 #include "repo/tree.h"
 #include "repo/tree_builder.h"
@@ -424,5 +425,8 @@ enum ov_status ov_take(struct ov_repo *repo, const struct ov_take_options *optio
     result->new_chunks = totals.new_chunks;
     result->stored_bytes = totals.stored_bytes;
     result->counts.bytes_new = totals.new_bytes;
+    struct ov_error problem;
+    if (!options->is_dry_run && ov_segments_merge(repo, &problem) < 0)
+        ov_report_warn(options->report, NULL, &problem); /* the snapshot stands */
     return OV_OK;
 }

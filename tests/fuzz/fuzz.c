@@ -135,7 +135,8 @@ struct ov_header fuzz_header(enum ov_file_type type, uint8_t kind, uint64_t numb
     raw[10] = kind;
     raw[11] = 1;
     ov_store32(raw + 12, 1);
-    ov_store64(raw + 16, number);
+    bool is_numbered = type == OV_FILE_LOG || type == OV_FILE_MARKER || type == OV_FILE_CHECKPOINT;
+    ov_store64(raw + 16, is_numbered ? number : 0);
     memset(raw + 32, 0x44, OV_ID_SIZE);
     FUZZ_OK(ov_header_decode(raw, "header", &header, NULL));
     return header;

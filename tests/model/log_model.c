@@ -138,8 +138,6 @@ int main(int argc, char **argv)
         printf("%zu comparisons with the code\n", compare_all_with_code());
         return 0;
     }
-    fputs(
-        "usage: log_model explore SETUP | control NAME | code | list | table\n",
-        stderr);
+    fputs("usage: log_model explore SETUP | control NAME | code | list | table\n", stderr);
     return 2;
 }

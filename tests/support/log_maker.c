@@ -1,6 +1,8 @@
 #include "tests/support/log_maker.h"
 
+#include "repo/layout.h"
 #include "repo/texts.h"
+#include "tests/support/memory_backend.h"
 #include "tests/support/support.h"
 
 #include <stdlib.h>
@@ -76,4 +78,82 @@ struct ov_log_entry test_entry(uint64_t number)
     ov_log_entry_sort(&entry);
     ov_snapshot_record_release(&record);
     return entry;
+}
+
+/* ---- Repositories ---- */
+
+struct ov_repo *test_repo_make(struct ov_backend *backend)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    struct ov_txlog_options options = {0};
+    struct ov_repo *repo = calloc(1, sizeof(*repo));
+    ck_assert_ptr_nonnull(repo);
+    TEST_OK(ov_crypto_init(&test_error));
+    repo->backend = backend;
+    TEST_OK(ov_config_generate(&repo->config, &file, &test_error));
+    TEST_OK(ov_keyring_generate(&repo->config.repository, &repo->keyring, &test_error));
+    TEST_OK(ov_txlog_create(backend, &repo->config, repo->keyring, &test_error));
+    TEST_OK(
+        ov_txlog_open(backend, &repo->config, repo->keyring, &options, &repo->log, &test_error));
+    return repo;
+}
+
+/* The lists of an entry, to be copied into it. */
+static enum ov_status copy_lists(void *context, const struct ov_state *state,
+                                 struct ov_log_entry *entry, struct ov_error *err)
+{
+    const struct ov_log_entry *wanted = context;
+    const struct ov_object_list *from[] = {&wanted->added, &wanted->condemned, &wanted->revived,
+                                           &wanted->dropped};
+    struct ov_object_list *to[] = {&entry->added, &entry->condemned, &entry->revived,
+                                   &entry->dropped};
+    (void)state;
+    for (size_t l = 0; l < OV_ARRAY_LEN(from); l++) {
+        for (size_t i = 0; i < from[l]->count; i++)
+            OV_TRY(ov_object_list_add(to[l], &from[l]->items[i], err));
+    }
+    return OV_OK;
+}
+
+static void commit_lists(struct ov_repo *repo, struct ov_log_entry *wanted)
+{
+    TEST_OK(ov_txlog_commit(repo->log, ov_repo_state(repo)->number, "test", copy_lists, wanted,
+                            &test_error));
+}
+
+static struct ov_object object_of_pack(const struct test_pack *pack)
+{
+    return (struct ov_object){ov_object_of_pack(ov_pack_writer_kind(pack->writer)),
+                              *ov_pack_writer_name(pack->writer), pack->size};
+}
+
+void test_repo_add_packs(struct ov_repo *repo, const struct test_pack *const *packs, size_t count,
+                         struct ov_object *segment)
+{
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry wanted = {0};
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    struct ov_object object = {.type = OV_OBJECT_SEGMENT};
+    test_segment_of_packs(repo->keyring, packs, count, &file, &object.name);
+    object.size = file.len;
+    test_backend_put(repo->backend, ov_object_path(&object).text, ov_buf_view(&file));
+    TEST_OK(ov_object_list_add(&wanted.added, &object, &test_error));
+    if (segment)
+        *segment = object;
+    for (size_t i = 0; i < count; i++) {
+        object = object_of_pack(packs[i]);
+        test_backend_put(repo->backend, ov_object_path(&object).text, ov_buf_view(&packs[i]->file));
+        TEST_OK(ov_object_list_add(&wanted.added, &object, &test_error));
+    }
+    commit_lists(repo, &wanted);
+}
+
+void test_repo_move(struct ov_repo *repo, enum test_move how, const struct test_pack *pack)
+{
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry wanted = {0};
+    struct ov_object object = object_of_pack(pack);
+    struct ov_object_list *list = how == TEST_CONDEMN  ? &wanted.condemned
+                                  : how == TEST_REVIVE ? &wanted.revived
+                                                       : &wanted.dropped;
+    TEST_OK(ov_object_list_add(list, &object, &test_error));
+    commit_lists(repo, &wanted);
 }

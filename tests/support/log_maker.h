@@ -6,7 +6,9 @@
 
 #include "repo/config.h"
 #include "repo/log_entry.h"
+#include "repo/repo.h"
 #include "repo/state.h"
+#include "tests/support/pack_maker.h"
 
 /* An object whose name is test_id(seed). */
 struct ov_object test_object(enum ov_object_type type, uint64_t seed);
@@ -17,5 +19,16 @@ struct ov_snapshot_record test_record(uint64_t seed);
 
 /* An entry that uses every member. Release it. */
 struct ov_log_entry test_entry(uint64_t number);
+
+/* An open repository on this storage, which it takes over: entry 0 is written. Close it. */
+struct ov_repo *test_repo_make(struct ov_backend *backend);
+
+/* Stores finished packs and one segment over them, and commits all. segment: may be NULL. */
+void test_repo_add_packs(struct ov_repo *repo, const struct test_pack *const *packs, size_t count,
+                         struct ov_object *segment);
+
+/* Commits an entry that moves one pack. */
+enum test_move { TEST_CONDEMN, TEST_REVIVE, TEST_DROP };
+void test_repo_move(struct ov_repo *repo, enum test_move how, const struct test_pack *pack);
 
 #endif

@@ -303,9 +303,8 @@ END_TEST
 
 START_TEST(a_repository_is_made_in_an_empty_directory_only)
 {
-    struct ov_backend *b = NULL;
+    OV_AUTO(close_it) struct ov_backend *b = NULL;
     test_directory_make(&directory);
-    OV_AUTO(test_directory_remove) struct test_directory here = directory;
     test_file_write(test_path_of(&directory, "file").text, "x", 1);
     TEST_FAILS(OV_ERR_EXISTS, ov_local_create(directory.path, &b, &test_error));
     TEST_FAILS(OV_ERR_NO_REPOSITORY,
@@ -315,7 +314,7 @@ START_TEST(a_repository_is_made_in_an_empty_directory_only)
     ck_assert_int_eq(mkdir(test_path_of(&directory, "new").text, 0700), 0);
     ck_assert_int_eq(mkdir(test_path_of(&directory, "new/lost+found").text, 0700), 0);
     TEST_OK(ov_local_create(test_path_of(&directory, "new").text, &b, &test_error));
-    ov_backend_close(b);
+    ov_backend_close(ov_steal(b));
     TEST_FAILS(OV_ERR_EXISTS,
                ov_local_create(test_path_of(&directory, "new").text, &b, &test_error));
 }

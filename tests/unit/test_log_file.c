@@ -151,7 +151,7 @@ static void make_state(struct ov_state *state, uint64_t number)
     for (uint64_t i = 0; i < 9; i++) {
         struct ov_object object = test_object(OV_OBJECT_DATA_PACK, i);
         TEST_OK(
-            ov_state_add_object(state, &object, (enum ov_object_state)(1 + i % 3), &test_error));
+            ov_state_add_object(state, &object, (enum ov_object_state)(1 + i % 4), &test_error));
     }
     for (uint64_t i = 0; i < 4; i++) {
         struct ov_snapshot_record record = test_record(i);
@@ -177,9 +177,10 @@ START_TEST(a_checkpoint_comes_back)
         ck_assert(is_same);
         ck_assert_uint_eq(back.snapshot_count, 4);
         ck_assert_uint_eq(back.tag_count, 2);
-        struct ov_id dropped = test_id(2), condemned = test_id(1);
+        struct ov_id dropped = test_id(3), condemned = test_id(1), orphan = test_id(2);
         ck_assert_int_eq(ov_state_object(&back, &dropped), OV_OBJECT_UNKNOWN);
         ck_assert_int_eq(ov_state_object(&back, &condemned), OV_OBJECT_CONDEMNED);
+        ck_assert_int_eq(ov_state_object(&back, &orphan), OV_OBJECT_CONDEMNED_ORPHAN);
         test_backend_put(f.backend, "checkpoints/0000000000000001", ov_buf_view(&file));
         ov_state_release(&back);
         TEST_FAILS(OV_ERR_CORRUPT, ov_checkpoint_read(f.backend, f.keyring, 1, &back, &test_error));
@@ -243,7 +244,7 @@ START_TEST(checkpoints_are_strict)
     ck_assert_msg(decode_outer("\x80", 1) == OV_ERR_CORRUPT, "no hash");
     ck_assert_msg(decode_outer("\x81\x01\x00", 3) == OV_ERR_CORRUPT, "a zero number");
     ck_assert_msg(decode_outer("\x81\x03\x90", 3) == OV_ERR_CORRUPT, "an empty list");
-    ck_assert_int_eq(decode_outer("\x81\x06\x01", 3), OV_ERR_UNSUPPORTED);
+    ck_assert_int_eq(decode_outer("\x81\x07\x01", 3), OV_ERR_UNSUPPORTED);
     ck_assert_int_eq(decode_outer("\x81\x40\x01", 3), OV_ERR_UNSUPPORTED);
     ck_assert_int_eq(decode_inner("\x80", 1), OV_OK);
     ck_assert_int_eq(decode_inner("\x81\x40\x01", 3), OV_OK);

@@ -281,7 +281,7 @@ END_TEST
 START_TEST(the_longest_table_is_read)
 {
     WITH_KEYS;
-    OV_AUTO(ov_pack_table_release) struct ov_pack_table table = {0}, back = {0};
+    OV_AUTO(ov_pack_table_release) struct ov_pack_table back = {0};
     OV_AUTO(ov_pack_writer_close_auto) struct ov_pack_writer *writer = NULL;
     OV_AUTO(ov_buf_release) struct ov_buf file = {0};
     OV_AUTO(ov_pack_reader_close_auto) struct ov_pack_reader *reader = NULL;

@@ -8,7 +8,7 @@ static char *repeat(char c, size_t count, const char *after)
     char *text = malloc(count + strlen(after) + 1);
     ck_assert_ptr_nonnull(text);
     memset(text, c, count);
-    strcpy(text + count, after);
+    memcpy(text + count, after, strlen(after) + 1);
     return text;
 }
 

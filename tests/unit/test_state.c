@@ -94,8 +94,28 @@ START_TEST(live_objects_and_orphans_are_condemned)
 {
     TAKEN(test_list_add(&e.condemned, 1));
     TAKEN(test_list_add(&e.condemned, 4));
+    TAKEN(test_list_add(&e.condemned, 3));
     REFUSED(test_list_add(&e.condemned, 2));
-    REFUSED(test_list_add(&e.condemned, 3));
+}
+END_TEST
+
+START_TEST(orphans_are_dropped_and_never_revived)
+{
+    OV_AUTO(ov_state_release) struct ov_state s = make_state();
+    struct ov_log_entry e = {0};
+    test_list_add(&e.condemned, 3);
+    test_list_add(&e.condemned, 4);
+    ck_assert_int_eq(try_entry(&s, &e), OV_OK);
+    for (unsigned object = 3; object <= 4; object++) {
+        ck_assert_int_eq(state_of(&s, object), OV_OBJECT_CONDEMNED_ORPHAN);
+        test_list_add(&e.revived, object);
+        ck_assert_int_eq(try_entry(&s, &e), OV_ERR_CONFLICT);
+        test_list_add(&e.condemned, object);
+        ck_assert_int_eq(try_entry(&s, &e), OV_ERR_CONFLICT);
+        test_list_add(&e.dropped, object);
+        ck_assert_int_eq(try_entry(&s, &e), OV_OK);
+        ck_assert_int_eq(state_of(&s, object), OV_OBJECT_DROPPED);
+    }
 }
 END_TEST
 
@@ -109,6 +129,16 @@ START_TEST(only_condemned_objects_are_revived_or_dropped)
     REFUSED(test_list_add(&e.dropped, 1));
     REFUSED(test_list_add(&e.dropped, 3));
     REFUSED(test_list_add(&e.dropped, 4));
+}
+END_TEST
+
+START_TEST(objects_keep_type_and_size)
+{
+    REFUSED(test_list_add(&e.condemned, 1), e.condemned.items[0].size++);
+    REFUSED(test_list_add(&e.condemned, 1), e.condemned.items[0].type = OV_OBJECT_SEGMENT);
+    REFUSED(test_list_add(&e.revived, 2), e.revived.items[0].size++);
+    REFUSED(test_list_add(&e.dropped, 2), e.dropped.items[0].size++);
+    TAKEN(test_list_add(&e.condemned, 3), e.condemned.items[0].size++);
 }
 END_TEST
 
@@ -132,7 +162,7 @@ START_TEST(objects_change_their_state)
     ck_assert_int_eq(try_entry(&s, &e), OV_OK);
     ck_assert_int_eq(state_of(&s, 4), OV_OBJECT_LIVE);
     ck_assert_int_eq(state_of(&s, 1), OV_OBJECT_CONDEMNED);
-    ck_assert_int_eq(state_of(&s, 5), OV_OBJECT_CONDEMNED);
+    ck_assert_int_eq(state_of(&s, 5), OV_OBJECT_CONDEMNED_ORPHAN);
     ck_assert_int_eq(state_of(&s, 2), OV_OBJECT_DROPPED);
     ck_assert_int_eq(state_of(&s, 6), OV_OBJECT_UNKNOWN);
     test_list_add(&e.revived, 1);
@@ -257,7 +287,9 @@ int main(void)
     const TTest *const tests[] = {
         only_unknown_objects_are_added,
         live_objects_and_orphans_are_condemned,
+        orphans_are_dropped_and_never_revived,
         only_condemned_objects_are_revived_or_dropped,
+        objects_keep_type_and_size,
         no_object_is_in_two_lists,
         objects_change_their_state,
         snapshots_come_and_go,
