@@ -253,6 +253,7 @@ def main(functions):
         print(f"usage: {sys.argv[0]} PROGRAM [NAME...]", file=sys.stderr)
         return 2
     program, wanted = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    os.umask(0o022)
     tests = {n: f for n, f in functions.items() if n.startswith("test_") and callable(f)}
     unknown = [n for n in wanted if n not in tests]
     if unknown:

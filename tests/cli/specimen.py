@@ -96,13 +96,11 @@ def build(root):
 
 def age(root):
     """Gives everything an mtime of its own, long ago."""
-    count = 0
-    for folder, folders, files in os.walk(root, topdown=False):
-        for path in [os.path.join(folder, n) for n in sorted(files + folders)] + [folder]:
-            if path == folder or not os.path.isdir(path) or os.path.islink(path):
-                count += 1
-                ns = (OLD + count) * 10**9 + 123_456_789
-                os.utime(path, ns=(ns, ns), follow_symlinks=False)
+    paths = [root] + [os.path.join(folder, name) for folder, folders, files in os.walk(root)
+                      for name in folders + files]
+    for count, path in enumerate(sorted(paths, reverse=True)):
+        ns = (OLD + count) * 10**9 + 123_456_789
+        os.utime(path, ns=(ns, ns), follow_symlinks=False)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ uint16_t copy_delta(unsigned chunk, unsigned base, unsigned depth)
 
 unsigned copy_of(uint16_t contents, unsigned chunk)
 {
-    return contents >> 4 * chunk & 15u;
+    return (unsigned)contents >> 4 * chunk & 15u;
 }
 
 unsigned copy_depth(unsigned copy)
