@@ -397,6 +397,8 @@ segment("entry-of-nothing", "are not the chunks", {"entries": lambda es: sorted(
     es + [[b"x" * 16, 0, 100, es[0][3], 1, None]], key=lambda e: e[:3])
     if es[0][1] == 0 else sorted(
     es + [[b"x" * 16, es[0][1], 100, es[0][3], 1, None]], key=lambda e: e[:3])}, "check", file="")
+segment("entry-of-no-length", "limits", {"entries": lambda es: [
+    e[:4] + [0] + e[5:] for e in es]})
 segment("entry-twice", "ascend", {"entries": lambda es: es[:1] + es})
 segment("unsorted", "ascend", {"entries": lambda es: es[::-1]})
 segment("count-more", "number of entries", {"directory": lambda m: m | {2: m[2] + 1}})
