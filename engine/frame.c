@@ -149,6 +149,8 @@ static enum ov_status decode_row(struct ov_cursor *c, struct ov_chunk_row *row,
     OV_TRY(ov_read_uint(c, OV_MAX_CHUNK, &length, err));
     if (!ov_kind_is_valid(kind))
         return ov_cursor_fail(c, "chunk of an unknown kind", err);
+    if (length == 0)
+        return ov_cursor_fail(c, "an empty chunk", err);
     *row = (struct ov_chunk_row){
         .kind = (enum ov_kind)kind,
         .length = (uint32_t)length,

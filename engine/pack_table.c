@@ -197,6 +197,8 @@ static enum ov_status decode_lengths(struct ov_cursor *c, struct ov_pack_table *
     for (size_t i = 0; i < table->chunk_count; i++) {
         uint64_t length;
         OV_TRY(ov_read_uint(c, OV_MAX_CHUNK, &length, err));
+        if (length == 0)
+            return ov_cursor_fail(c, "an empty chunk", err);
         table->chunks[i].length = table->chunks[i].stored_len = (uint32_t)length;
     }
     return OV_OK;

@@ -152,6 +152,8 @@ static enum ov_status decode_column(struct ov_cursor *c, uint64_t column, uint64
             entries[i].length = (uint32_t)value;
         if (column == 4 && value == 0)
             return ov_cursor_fail(c, "a chunk of an unknown kind", err);
+        if (column == 5 && value == 0)
+            return ov_cursor_fail(c, "an empty chunk", err);
     }
     return OV_OK;
 }

@@ -67,6 +67,8 @@ enum ov_status ov_credential_parse(struct ov_bytes text, struct ov_credential *o
 {
     OV_AUTO(ov_credential_release) struct ov_credential credential = {0};
     OV_AUTO(ov_credential_release) struct ov_credential digits = {0};
+    while (text.len && isspace(text.data[0]))
+        text = ov_bytes_of(text.data + 1, text.len - 1);
     if (take_prefix(&text, KEY_PREFIX))
         credential.kind = OV_CREDENTIAL_KEY_FILE;
     else if (take_prefix(&text, RECOVERY_PREFIX))

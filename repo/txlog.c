@@ -287,7 +287,15 @@ static enum ov_status check_head(const struct ov_txlog *log, const struct ov_log
                        "%llu, but it ends at %llu",
                        (unsigned long long)log->state.number + 1, (unsigned long long)head->number,
                        (unsigned long long)log->state.number);
-    if (head->number == log->state.number && !ov_id_equal(&head->hash, &log->state.hash))
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
+    struct ov_id hash = log->state.hash;
+    struct ov_error unreadable; /* for a check to find: the state did not need this entry */
+    bool is_marker;
+    if (head->number < log->state.number &&
+        ov_log_file_read(log->backend, log->keyring, head->number, &entry, &hash, &is_marker,
+                         &unreadable) < 0)
+        return OV_OK;
+    if (!ov_id_equal(&head->hash, &hash))
         return ov_fail(err, OV_ERR_CORRUPT,
                        "the file head belongs to another history of this repository");
     return OV_OK;

@@ -151,6 +151,9 @@ void test_repo_move(struct ov_repo *repo, enum test_move how, const struct test_
 {
     OV_AUTO(ov_log_entry_release) struct ov_log_entry wanted = {0};
     struct ov_object object = object_of_pack(pack);
+    const struct ov_state_object *known = ov_state_find(ov_repo_state(repo), &object.name);
+    if (known)
+        object = known->object;
     struct ov_object_list *list = how == TEST_CONDEMN  ? &wanted.condemned
                                   : how == TEST_REVIVE ? &wanted.revived
                                                        : &wanted.dropped;

@@ -103,7 +103,7 @@ START_TEST(keys_follow_from_master_epoch_and_purpose)
     }
     struct ov_secret none;
     TEST_FAILS(OV_ERR_UNSUPPORTED,
-               ov_keyring_purpose(keyring, OV_PURPOSE_LOG, 3, &none, &test_error));
+               ov_keyring_purpose(keyring, OV_PURPOSE_LOG, 4, &none, &test_error));
     TEST_FAILS(OV_ERR_UNSUPPORTED,
                ov_keyring_purpose(keyring, OV_PURPOSE_LOG, 0, &none, &test_error));
 }

@@ -238,9 +238,11 @@ START_TEST(key_files_have_the_form_of_the_format)
         text[i] = saved;
     }
     ov_credential_release(&credential);
-    TEST_OK(parse(strcat(text, "\r\n"), &credential));
+    memcpy(text + len, "\r\n", 3);
+    TEST_OK(parse(text, &credential));
     ov_credential_release(&credential);
-    TEST_FAILS(OV_ERR_INVALID, parse(strcat(text, "more"), &credential));
+    memcpy(text + len + 2, "more", 5);
+    TEST_FAILS(OV_ERR_INVALID, parse(text, &credential));
 }
 END_TEST
 

@@ -29,7 +29,7 @@ static void teardown(int *unused)
     OV_AUTO(teardown) int unused_ = (setup(), 0); \
     (void)unused_
 
-static const char *const texts[] = {"first chunk", "", "second chunk", "third",
+static const char *const texts[] = {"first chunk", "2", "second chunk", "third",
                                     "the chunk that is a delta of the first chunk"};
 
 /* Three frames: two chunks, two chunks through the filter, a delta. */

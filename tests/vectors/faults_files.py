@@ -118,9 +118,9 @@ def keyring(change):
 
 slot("truncated", "damaged", damage_=lambda t, p: damage(t, p, lambda d: d[:-1]))
 slot("flipped", "damaged", damage_=lambda t, p: damage(t, p, flip(100)))
-slot("missing", "no slot", damage_=lambda t, p: t.remove(p), file="keys")
-slot("wrapped-flipped", "no slot", {"slot": lambda m: m | {5: flip(30)(m[5])}}, file="keys")
-slot("salt-flipped", "no slot", {"slot": lambda m: m | {2: flip(3)(m[2])}}, file="keys")
+slot("missing", "no slot", damage_=lambda t, p: t.remove(p), file="")
+slot("wrapped-flipped", "no slot", {"slot": lambda m: m | {5: flip(30)(m[5])}}, file="")
+slot("salt-flipped", "no slot", {"slot": lambda m: m | {2: flip(3)(m[2])}}, file="")
 slot("salt-length", "17 bytes", {"slot": lambda m: m | {2: m[2] + b"x"}})
 slot("memory", "limits", {"slot": edit(k4=(1 << 20) + 1)})
 slot("passes", "limits", {"slot": edit(k3=33)})
@@ -206,7 +206,7 @@ case("entry-missing", "check", "log/0000000000000003", "missing",
      lambda t: t.remove("log/0000000000000003"), "golden:1")
 case("entry-last-missing", "open", "head", "beyond the end", lambda t: t.remove(E9), "golden:1")
 case("entry-swapped", "open", "log/", "number", lambda t: swap(t, E8, E9), "golden:1")
-case("entry-gap", "open", E10, "missing", lambda t: (
+case("entry-gap", "check", E10, "missing", lambda t: (
     setattr(t.w, "number", 10), t.w.entry()), "golden:1")
 case("log-empty", "open", "log", "no entries", lambda t: [
     t.remove(f"log/{n:016x}") for n in range(10)], "golden:1")
@@ -321,6 +321,9 @@ def old_marker(t, number, hooks=None, trailer=None):
 case("marker-uncovered", "open", E9, "replaced", lambda t: old_marker(t, 9), "golden:1")
 case("marker-number", "open", E8, "number",
      lambda t: old_marker(t, 8, {"marker": edit(k1=7)}), "golden:1")
+case("marker-of-the-first", "open", "", "first entry", lambda t: (
+    [t.remove(f"checkpoints/{n}") for n in os.listdir(os.path.join(t.root, "checkpoints"))],
+    t.w.marker(0, t.golden.log.entry(0).trailer, Hooks({"marker": edit(k1=None)}))), "golden:1")
 case("marker-hash", "open", "", "", lambda t: old_marker(t, 8, trailer=bytes(32)), "golden:1")
 case("marker-unknown-key", "open", E8, "unknown key 3",
      lambda t: old_marker(t, 8, {"marker": edit(k3=1)}), "golden:1")
@@ -399,6 +402,10 @@ checkpoint("version", "version 2", hooks={"checkpoint header": put(9, 2)})
 case("checkpoint-flipped", "check", C8, "damaged", lambda t: damage(t, C8, flip(120)), "golden:1")
 case("checkpoint-truncated", "check", C8, "damaged",
      lambda t: damage(t, C8, lambda d: d[:-40]), "golden:1")
+case("checkpoint-beyond-the-end", "check", "checkpoints/00000000000000ff", "",
+     lambda t: t.w.write("checkpoints/00000000000000ff", t.read(C8)), "golden:1")
+case("reserve-size", "check", "reserve", "64 KiB",
+     lambda t: t.w.clear_file("reserve", "R", bytes(65535)), "golden:1")
 case("checkpoint-renamed", "check", "checkpoints/0000000000000007", "number",
      lambda t: t.w.write("checkpoints/0000000000000007", t.read(C8)), "golden:1")
 
@@ -409,8 +416,9 @@ def head(name, word, make, stage="open"):
 
 head("beyond-the-end", "beyond the end", lambda t: t.w.head(10))
 head("far-beyond-the-end", "beyond the end", lambda t: t.w.head((1 << 64) - 1))
-head("hash", "hash", lambda t: t.w.head(trailer=bytes(32)), "check")
-head("old-hash", "hash", lambda t: t.w.head(7), "check")
+head("hash", "hash", lambda t: t.w.head(trailer=bytes(32)))
+head("old-hash", "hash", lambda t: t.w.head(7))
+head("missing", "missing", lambda t: t.remove("head"), "check")
 head("flipped", "damaged", lambda t: damage(t, "head", flip(90)), "check")
 head("truncated", "short", lambda t: damage(t, "head", lambda d: d[:50]), "check")
 head("sealed", "does not open", lambda t: reseal(t, "head", flip(90)), "check")
@@ -447,7 +455,7 @@ def two_markers(t):
 
 
 accept("one-more-snapshot", "check", "", "", grow)
-accept("head-missing", "check", "", "", lambda t: t.remove("head"), "golden:1")
+accept("head-missing", "read", "", "", lambda t: t.remove("head"), "golden:1")
 accept("head-behind", "check", "", "",
        lambda t: t.w.head(4, t.golden.log.entry(4).trailer), "golden:1")
 accept("head-damaged", "read", "", "", lambda t: damage(t, "head", flip(90)), "golden:1")

@@ -295,7 +295,7 @@ deltas("stored-length-less", "after the last chunk", good_delta, of_row(4, lambd
 deltas("id", "does not decode to", lambda: [
     whole(DATA, BASE), delta(DATA, CONTENTS, BASE), delta(DATA, THIRD, BASE) | {"id": bytes(32)}],
     stage="check")
-deltas("id-of-row", "what the", good_delta, of_row(5, bytes(32)))
+deltas("id-of-row", "what the", good_delta, of_row(5, bytes(32)), "check")
 deltas("base-of-row", "", good_delta, of_row(6, bytes(32)))
 deltas("not-zstd", "zstd", lambda: good_delta(stored=b"not a zstd frame"))
 deltas("bytes-after", "bytes after",
@@ -396,7 +396,9 @@ segment("entry-missing-unused", "are not the chunks", {"entries": lambda es: [
 segment("entry-of-nothing", "are not the chunks", {"entries": lambda es: sorted(
     es + [[b"x" * 16, 0, 100, es[0][3], 1, None]], key=lambda e: e[:3])
     if es[0][1] == 0 else sorted(
-    es + [[b"x" * 16, es[0][1], 100, es[0][3], 1, None]], key=lambda e: e[:3])}, "check")
+    es + [[b"x" * 16, es[0][1], 100, es[0][3], 1, None]], key=lambda e: e[:3])}, "check", file="")
+segment("entry-of-no-length", "limits", {"entries": lambda es: [
+    e[:4] + [0] + e[5:] for e in es]})
 segment("entry-twice", "ascend", {"entries": lambda es: es[:1] + es})
 segment("unsorted", "ascend", {"entries": lambda es: es[::-1]})
 segment("count-more", "number of entries", {"directory": lambda m: m | {2: m[2] + 1}})
@@ -408,9 +410,9 @@ segment("pack-kind", "", first_pack(1, lambda k: 3 - k))
 segment("pack-kind-unknown", "limits", first_pack(1, lambda k: 3))
 segment("pack-size", "not that of the log", first_pack(2, lambda n: n + 1), "check")
 segment("frame-sealed-length", "other than it is", first_pack(3, lambda l: [l[0] + 1] + l[1:]),
-        "check")
+        "check", file="")
 segment("frame-plain-length", "other than it is", first_pack(3, lambda l: [l[0], l[1] + 1]),
-        "check")
+        "check", file="")
 segment("frame-lengths-odd", "pairs", first_pack(3, lambda l: l + [5]))
 segment("frame-lengths-none", "pairs", first_pack(3, lambda l: []))
 segment("frame-more", "other than it is", {"directory": lambda m: m | {

@@ -400,7 +400,7 @@ class Writer:
         segment = self.segment(packs, hooks.get("segment", NO_HOOKS), block)
         added = [[p["kind"], p["name"], p["size"]] for p in packs]
         names = sorted({p["name"] for p in packs} | set(needed))
-        record = record | {10: sum(a[2] for a in added), 11: b"".join(names)}
+        record = record | {10: sum(a[2] for a in added + [segment]), 11: b"".join(names)}
         inner = {6: [hooks("record", record)]}
         if tag:
             inner[8] = [[t, record[1]] for t in sorted([tag] if isinstance(tag, str) else tag)]

@@ -283,7 +283,9 @@ def check_code(key):
 
 
 def parse_key_file(raw, where):
-    m = re.fullmatch(rb"OCIV2-KEY-1-([0-9a-f]{64})-([0-9a-f]{8})\r?\n?", raw)
+    raw = raw.lstrip()
+    m = re.fullmatch(rb"OCIV2-KEY-1-([0-9a-f]{64})-([0-9a-f]{8})",
+                     raw[:12] + b"".join(raw[12:].split()))
     if not m:
         raise Refused(where, "is not a key file")
     key = bytes.fromhex(m[1].decode())
@@ -293,6 +295,7 @@ def parse_key_file(raw, where):
 
 
 def parse_recovery(raw, where):
+    raw = raw.lstrip()
     m = re.fullmatch(rb"(OCIV2-RECOVERY-1)-((?:[0-9a-f]{2})+)-([0-9a-f]{8})",
                      raw[:16] + b"".join(raw[16:].split()))
     if not m:

@@ -151,6 +151,8 @@ class Entry:
                 raise Refused(self.where, "marker is over the limit of 64 KiB")
             marker = one_document(file, keyring)
             MARKER(marker, self.where)
+            if number == 0:
+                raise Refused(self.where, "marker in place of the first entry")
             if marker.get(1, 0) != number:
                 raise Refused(self.where, "number in the marker is wrong")
             self.trailer = marker[2]
@@ -265,8 +267,6 @@ class Log:
                     raise Refused(where, "hash of the last entry covered does not fit")
                 result[number] = state
             except Refused as e:
-                if number > self.end:
-                    raise
                 self.problems.append(e)
         return result
 
@@ -327,6 +327,7 @@ class Log:
         """Log.md section 7."""
         if not os.path.exists(os.path.join(self.root, "head")):
             notes.append("head is missing")
+            self.problems.append(Refused("head", "is missing"))
             return
         try:
             file = File(self.root, "head", "H", most=SMALL)

@@ -6,7 +6,7 @@ from .crypto import (DATA, HEADER, PACK_FILE, SNAPSHOT, TAG, TRAILER, File, obje
                      read_section, read_sections)
 from .log import LIVE, SEGMENT
 from .strict import (Refused, anything, ascending, blob, decode_prefix, document, listof, mapof,
-                     sint, tupleof, uint, zstd_plain)
+                     tupleof, uint, zstd_plain)
 
 MAX_CHUNK = 2 << 20
 MAX_CHUNKS_FRAME = 65535
@@ -21,16 +21,16 @@ FOOTER_MASK = (1 << 64) - 2
 U32 = (1 << 32) - 1
 
 CHUNK_KIND = uint(SNAPSHOT, DATA)
-LENGTH = uint(MAX_CHUNK)
+LENGTH = uint(MAX_CHUNK, 1)
 DEPTH = uint(MAX_DEPTH, 1)
-FRAME_HEAD = tupleof(uint(), uint(), uint(), sint(-(1 << 63), (1 << 64) - 1), uint(MAX_CONTENTS))
+FRAME_HEAD = tupleof(uint(), uint(), uint(), uint(U32), uint(MAX_CONTENTS))
 TABLE_FRAME = tupleof(uint(U32), uint(MAX_CONTENTS), uint(MAX_CHUNKS_FRAME, 1), uint(), uint(),
-                      uint(), sint(-(1 << 63), (1 << 64) - 1))
+                      uint(), uint(U32))
 TABLE = mapof({
     1: ("frames", listof(TABLE_FRAME, MAX_FRAMES), True), 2: ("ids", blob(), True),
     3: ("kinds", listof(CHUNK_KIND, MAX_CHUNKS_PACK), True),
     4: ("lengths", listof(LENGTH, MAX_CHUNKS_PACK), True),
-    5: ("deltas", listof(tupleof(uint(), uint(), DEPTH, uint(MAX_CONTENTS), blob(32))), False),
+    5: ("deltas", listof(tupleof(uint(), uint(), DEPTH, uint(MAX_CHUNK), blob(32))), False),
 })
 SEGMENT_PACK = tupleof(blob(32), uint(2, 1), uint(PACK_FILE), anything)
 DIRECTORY = mapof({
@@ -122,7 +122,7 @@ class Frame:
         if row[2] != 1:
             raise Refused(where, f"unknown encoding {row[2]} of a delta")
         DEPTH(row[3], f"{where}: depth of a delta")
-        uint(MAX_CONTENTS)(row[4], f"{where}: stored length")
+        uint(MAX_CHUNK)(row[4], f"{where}: stored length")
         blob(32)(row[5], f"{where}: id")
         blob(32)(row[6], f"{where}: base")
         return Row(*row)

@@ -363,12 +363,8 @@ class Reader:
             if len(item) == 1:
                 raise Refused(here, "item says nothing")
             again = i > 0 and items[i - 1][0] == path
-            if again and (set(item) != {0, 1} or 1 not in items[i - 1]):
-                raise Refused(here, "item of the same path does not continue its holes")
-            if again and len(items[i - 1][1]) != 1024:
-                self.notes.append(f"{here}: holes are spread over more items than they need")
             if 3 in item:
-                if len(item) > 2 or path in nodes:
+                if len(item) > 2 or again or path in nodes:
                     raise Refused(here, "error of a path that has other facts")
                 if path_key(path) and not parent_is_directory(path, nodes):
                     raise Refused(here, "error of a path outside of the tree")
@@ -377,10 +373,11 @@ class Reader:
                 continue
             if path not in nodes:
                 raise Refused(here, "path is not in the tree")
-            holes = result[path][0] if again else []
+            holes, xattrs, _ = result.setdefault(path, ([], [], None))
+            if 2 in item and holes:
+                raise Refused(here, "xattrs after holes of the same path")
+            add_side_xattrs(xattrs, item.get(2, []), here)
             self.add_holes(holes, item.get(1, []), nodes[path][0], here)
-            if not again:
-                result[path] = (holes, side_xattrs(item.get(2, []), here), None)
         for path, (holes, _, _) in result.items():
             if holes:
                 self.zero_at(nodes[path][0], [(o, o + n) for o, n in holes],
@@ -412,15 +409,13 @@ def parent_is_directory(path, nodes):
     return parent in nodes and nodes[parent][0][1] == DIRECTORY
 
 
-def side_xattrs(items, where):
-    last = None
+def add_side_xattrs(xattrs, items, where):
     for name, value in items:
         if not is_host_xattr(name):
             raise Refused(where, f"xattr {printable(name)!r} is not one of the host")
-        if last is not None and name <= last:
+        if xattrs and name <= xattrs[-1][0]:
             raise Refused(where, "xattrs do not ascend strictly")
-        last = name
-    return [(name, value) for name, value in items]
+        xattrs.append((name, value))
 
 
 # ---- shapes ----------------------------------------------------------------------------------
