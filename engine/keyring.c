@@ -68,8 +68,8 @@ static enum ov_status decode_epochs(struct ov_cursor *c, struct ov_keyring **out
         uint64_t number;
         OV_TRY(ov_read_array_exact(c, 2, err));
         OV_TRY(ov_read_uint(c, UINT32_MAX, &number, err));
-        if (number == 0 || (i && number <= keyring->epochs[i - 1].number))
-            return ov_cursor_fail(c, "epochs out of order", err);
+        if (number != i + 1)
+            return ov_cursor_fail(c, "epochs that do not ascend from 1", err);
         keyring->epochs[i].number = (uint32_t)number;
         OV_TRY(ov_read_bin_exact(c, keyring->epochs[i].master.bytes, OV_SECRET_SIZE, err));
     }

@@ -46,8 +46,10 @@ enum ov_status ov_pack_reader_open(const struct ov_source *source, const struct 
     OV_TRY(ov_source_read(source, 0, raw, sizeof(raw), err));
     OV_TRY(ov_header_decode(raw, source->name, &reader->header, err));
     OV_TRY(check_header(reader, name, err));
-    OV_TRY(
-        ov_file_keys_derive(keyring, ov_pack_purpose(kind), &reader->header, &reader->keys, err));
+    enum ov_status status =
+        ov_file_keys_derive(keyring, ov_pack_purpose(kind), &reader->header, &reader->keys, err);
+    if (status < 0)
+        return ov_error_context(err, status, "%s", source->name);
     *out = ov_steal(reader);
     return OV_OK;
 }

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define FRAME_IS_USED 0x80
+
 struct ov_segment_reader {
     struct ov_source source;
     struct ov_header header;
@@ -12,6 +14,8 @@ struct ov_segment_reader {
     struct ov_segment_pack *packs;
     size_t pack_count;
     uint64_t frames;
+    uint64_t frames_used; /* those that an entry was met of */
+    uint8_t *frame_kinds; /* by ordinal: the pack's kind, and FRAME_IS_USED */
     uint64_t entries;
     uint64_t offset; /* of the next section */
     uint64_t section;
@@ -36,6 +40,7 @@ void ov_segment_reader_close(struct ov_segment_reader *reader)
     ov_file_keys_wipe(&reader->keys);
     free_packs(reader->packs, reader->pack_count);
     free(reader->block);
+    free(reader->frame_kinds);
     free(reader);
 }
 
@@ -254,6 +259,32 @@ static enum ov_status read_section(struct ov_segment_reader *reader, struct ov_b
     return OV_OK;
 }
 
+static enum ov_status prepare_frames(struct ov_segment_reader *reader, struct ov_error *err)
+{
+    for (size_t i = 0; i < reader->pack_count; i++)
+        reader->frames += reader->packs[i].frame_count;
+    reader->frame_kinds = malloc(reader->frames);
+    if (!reader->frame_kinds)
+        return ov_fail_no_memory(err);
+    uint8_t *at = reader->frame_kinds;
+    for (size_t i = 0; i < reader->pack_count; at += reader->packs[i++].frame_count)
+        memset(at, reader->packs[i].kind, reader->packs[i].frame_count);
+    return OV_OK;
+}
+
+/* An entry belongs into a pack of its kind. */
+static enum ov_status check_kind(struct ov_segment_reader *reader,
+                                 const struct ov_index_entry *entry, struct ov_error *err)
+{
+    uint8_t *frame = &reader->frame_kinds[entry->frame];
+    if ((*frame & ~FRAME_IS_USED) != ov_pack_kind_of(entry->kind))
+        return ov_fail(err, OV_ERR_CORRUPT, "%s: a chunk of kind %d in a pack of another kind",
+                       reader->source.name, entry->kind);
+    reader->frames_used += !(*frame & FRAME_IS_USED);
+    *frame |= FRAME_IS_USED;
+    return OV_OK;
+}
+
 enum ov_status ov_segment_reader_open(const struct ov_source *source, const struct ov_id *name,
                                       const struct ov_keyring *keyring,
                                       struct ov_segment_reader **out, struct ov_error *err)
@@ -275,12 +306,14 @@ enum ov_status ov_segment_reader_open(const struct ov_source *source, const stru
     if (!ov_id_equal(&reader->header.salt, name))
         return ov_fail(err, OV_ERR_CORRUPT, "%s: another segment lies under this name (%s)",
                        source->name, ov_id_hex(&reader->header.salt).text);
-    OV_TRY(ov_file_keys_derive(keyring, OV_PURPOSE_INDEX, &reader->header, &reader->keys, err));
+    enum ov_status status =
+        ov_file_keys_derive(keyring, OV_PURPOSE_INDEX, &reader->header, &reader->keys, err);
+    if (status < 0)
+        return ov_error_context(err, status, "%s", source->name);
     OV_TRY(read_section(reader, &directory, err));
     OV_TRY(ov_segment_directory_decode(ov_buf_view(&directory), &reader->packs, &reader->pack_count,
                                        &reader->entries, source->name, err));
-    for (size_t i = 0; i < reader->pack_count; i++)
-        reader->frames += reader->packs[i].frame_count;
+    OV_TRY(prepare_frames(reader, err));
     *out = ov_steal(reader);
     return OV_OK;
 }
@@ -316,6 +349,8 @@ enum ov_status ov_segment_reader_next(struct ov_segment_reader *reader, struct o
         if (reader->block_at < reader->block_count ||
             reader->offset != reader->source.size - OV_TRAILER_SIZE)
             return ov_fail(err, OV_ERR_CORRUPT, "%s: more entries than its directory says", name);
+        if (reader->frames_used != reader->frames)
+            return ov_fail(err, OV_ERR_CORRUPT, "%s: a frame without chunks", name);
         return OV_END;
     }
     if (reader->block_at == reader->block_count)
@@ -323,6 +358,7 @@ enum ov_status ov_segment_reader_next(struct ov_segment_reader *reader, struct o
     *out = reader->block[reader->block_at++];
     if (reader->taken && ov_index_entry_compare(&reader->previous, out) >= 0)
         return ov_fail(err, OV_ERR_CORRUPT, "%s: entries out of order", name);
+    OV_TRY(check_kind(reader, out, err));
     reader->previous = *out;
     reader->taken++;
     return OV_OK;

@@ -100,7 +100,8 @@ static enum ov_status check_objects(struct check *check, const char *directory, 
     for (size_t i = 0; i < state->object_count; i++) {
         const struct ov_state_object *o = &state->objects[i];
         bool is_segment = o->object.type == OV_OBJECT_SEGMENT;
-        if (o->state == OV_OBJECT_LIVE && is_segment == is_segments)
+        bool may_live = o->state == OV_OBJECT_LIVE || o->state == OV_OBJECT_CONDEMNED;
+        if (may_live && is_segment == is_segments)
             check_object(check, &listing, &o->object);
     }
     return OV_OK;
@@ -164,7 +165,7 @@ static enum ov_status check_keys(struct check *check, struct ov_error *err)
     return check_step(check, status, NULL, &problem, err);
 }
 
-/* Trailer of a whole file; a file that may be missing is no fault then. */
+/* Trailer of a whole file. */
 static enum ov_status check_trailer(struct check *check, const char *name, struct ov_error *err)
 {
     struct ov_backend *backend = check->repo->backend;
@@ -176,6 +177,26 @@ static enum ov_status check_trailer(struct check *check, const char *name, struc
         ov_backend_source_init(&source, backend, name, size);
         status = ov_stored_file_verify(&source.source, &problem);
     }
+    return check_step(check, status, NULL, &problem, err);
+}
+
+/* It may be missing: someone needed the space. */
+static enum ov_status check_reserve(struct check *check, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    struct ov_error problem;
+    struct ov_header header;
+    struct ov_bytes body;
+    enum ov_status status = ov_backend_read_all(check->repo->backend, OV_PATH_RESERVE,
+                                                2 * OV_RESERVE_SIZE, &file, &problem);
+    if (status == OV_ERR_NOT_FOUND)
+        return OV_OK;
+    if (status >= 0)
+        status = ov_file_open(ov_buf_view(&file), OV_FILE_RESERVE, OV_PATH_RESERVE, &header, &body,
+                              NULL, &problem);
+    if (status >= 0 && body.len != OV_RESERVE_SIZE)
+        status = ov_fail(&problem, OV_ERR_CORRUPT, "%s: not of the size it should have",
+                         OV_PATH_RESERVE);
     return check_step(check, status, NULL, &problem, err);
 }
 
@@ -246,7 +267,7 @@ enum ov_status ov_check(struct ov_repo *repo, const struct ov_check_options *opt
     *result = (struct ov_check_result){.snapshots = ov_repo_state(repo)->snapshot_count};
     OV_TRY(check_names(&check, err));
     OV_TRY(check_keys(&check, err));
-    OV_TRY(check_trailer(&check, OV_PATH_RESERVE, err));
+    OV_TRY(check_reserve(&check, err));
     OV_TRY(check_log(&check, err));
     OV_TRY(check_objects(&check, OV_DIR_PACKS, false, err));
     OV_TRY(check_objects(&check, OV_DIR_SEGMENTS, true, err));

@@ -6,6 +6,8 @@
 
 #include "repo/check.h"
 #include "repo/objects.h"
+#include "repo/snapshot.h"
+#include "repo/tree.h"
 
 struct check {
     struct ov_repo *repo;
@@ -31,6 +33,24 @@ OV_MUST_CHECK enum ov_status check_poll(struct check *check, struct ov_error *er
 /* ---- check_packs.c: tables against the index, and all data ---- */
 
 OV_MUST_CHECK enum ov_status check_packs(struct check *check, struct ov_error *err);
+
+/* ---- check_contents.c: what takes the contents of files to tell ---- */
+
+/* The extents of a file against what the chunker makes of its contents. Errors: CORRUPT. */
+OV_MUST_CHECK enum ov_status check_cuts(struct ov_objects *objects, const struct ov_node *node,
+                                        struct ov_error *err);
+
+/* The holes of one side item against the contents of its file. Errors: CORRUPT. */
+OV_MUST_CHECK enum ov_status check_holes_are_zero(struct ov_objects *objects,
+                                                  const struct ov_node *node,
+                                                  const struct ov_side *side, struct ov_error *err);
+
+/* ---- check_side.c ---- */
+
+/* A side object against its tree. *errors: how many paths could not be read. */
+OV_MUST_CHECK enum ov_status check_side(struct check *check, struct ov_objects *objects,
+                                        struct ov_tree *tree, const struct ov_sequence *side,
+                                        const char *image, uint64_t *errors, struct ov_error *err);
 
 /* ---- check_trees.c: everything that snapshots reach ---- */
 

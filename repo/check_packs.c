@@ -113,7 +113,8 @@ struct frame_job {
     struct ov_job job;
     struct pack_check *p;
     struct ov_location location;
-    struct ov_chunk_row *rows; /* as the table has them */
+    struct ov_frame_info info; /* these two as the table has them */
+    struct ov_chunk_row *rows;
     size_t count;
     bool has_deltas;
     struct ov_error problem;
@@ -139,7 +140,8 @@ static enum ov_status verify_frame(struct frame_job *f, const struct ov_frame *f
 {
     struct ov_path path = ov_path_of_id(OV_DIR_PACKS, &f->location.pack);
     const char *pack = path.text;
-    if (frame->row_count != f->count)
+    if (frame->row_count != f->count || frame->info.codec != f->info.codec ||
+        frame->info.filter != f->info.filter || frame->info.parameters != f->info.parameters)
         return ov_fail(err, OV_ERR_CORRUPT, "%s: frame %u and the table disagree", pack,
                        f->location.frame);
     struct ov_hash_item *items = calloc(f->count ? f->count : 1, sizeof(*items));
@@ -221,9 +223,10 @@ static enum ov_status take_frame(struct pack_check *p, struct ov_error *err)
 }
 
 static enum ov_status submit_frame(struct pack_check *p, const struct ov_location *location,
-                                   const struct ov_chunk_row *rows, size_t count,
-                                   struct ov_error *err)
+                                   const struct ov_frame_info *info,
+                                   const struct ov_chunk_row *rows, struct ov_error *err)
 {
+    size_t count = info->chunk_count;
     struct frame_job *f = calloc(1, sizeof(*f));
     struct ov_chunk_row *copy = malloc((count ? count : 1) * sizeof(*copy));
     if (!f || !copy) {
@@ -236,6 +239,7 @@ static enum ov_status submit_frame(struct pack_check *p, const struct ov_locatio
     f->job.cost_bytes = location->plain_len + count * sizeof(*copy);
     f->p = p;
     f->location = *location;
+    f->info = *info;
     f->rows = copy;
     f->count = count;
     while (ov_lane_is_full(p->lane, f->job.cost_bytes) && !ov_lane_is_empty(p->lane)) {
@@ -264,8 +268,7 @@ static enum ov_status read_data(struct pack_check *p, const struct ov_pack_table
         location.offset = pack->frames[f].offset;
         location.sealed_len = pack->frames[f].sealed_len;
         location.plain_len = pack->frames[f].plain_len;
-        OV_TRY(
-            submit_frame(p, &location, &table->chunks[chunk], table->frames[f].chunk_count, err));
+        OV_TRY(submit_frame(p, &location, &table->frames[f], &table->chunks[chunk], err));
         chunk += table->frames[f].chunk_count;
     }
     p->check->result->packs_read++;
@@ -379,6 +382,27 @@ static void shuffle(struct ov_object *objects, size_t count)
     }
 }
 
+/* What may be revived has to be in the index, too. */
+static enum ov_status check_condemned(struct pack_check *p, struct ov_error *err)
+{
+    const struct ov_state *state = ov_repo_state(p->check->repo);
+    for (size_t i = 0; i < state->object_count; i++) {
+        const struct ov_state_object *o = &state->objects[i];
+        const struct ov_map_key key = {ov_load64(o->object.name.bytes),
+                                       ov_load64(o->object.name.bytes + 8)};
+        struct ov_error problem;
+        uint64_t ignored;
+        if (o->state != OV_OBJECT_CONDEMNED || o->object.type == OV_OBJECT_SEGMENT ||
+            ov_map_get(&p->numbers, key, &ignored))
+            continue;
+        enum ov_status status =
+            ov_fail(&problem, OV_ERR_CORRUPT, "%s is in no segment of the index",
+                    ov_object_path(&o->object).text);
+        OV_TRY(check_step(p->check, status, NULL, &problem, err));
+    }
+    return OV_OK;
+}
+
 static enum ov_status list_packs(struct check *check, struct ov_object_list *out,
                                  struct ov_error *err)
 {
@@ -398,6 +422,7 @@ enum ov_status check_packs(struct check *check, struct ov_error *err)
     uint64_t total = 0;
     OV_TRY(list_packs(check, &packs, err));
     OV_TRY(number_packs(&p, err));
+    OV_TRY(check_condemned(&p, err));
     for (size_t i = 0; i < packs.count; i++)
         total += packs.items[i].size;
     if (check->options->read_data) {

@@ -183,7 +183,7 @@ static enum ov_status read_tags(struct ov_cursor *c, struct ov_state *state, str
         char *name = NULL;
         struct ov_id id;
         OV_TRY(ov_read_array_exact(c, 2, err));
-        OV_TRY(ov_text_read(c, &name, err));
+        OV_TRY(ov_text_read_reference(c, &name, err));
         enum ov_status status = ov_read_bin_exact(c, id.bytes, OV_ID_SIZE, err);
         if (status >= 0 && i && strcmp(state->tags[i - 1].name, name) >= 0)
             status = ov_cursor_fail(c, "tags out of order", err);

@@ -9,6 +9,8 @@
 
 #include <time.h>
 
+#define MAX_SECONDS ((int64_t)1 << 62)
+
 #define MAX_FEATURES 256
 
 static enum ov_status encode(const struct ov_config *config, struct ov_buf *file,
@@ -86,7 +88,7 @@ static enum ov_status decode_body(struct ov_cursor *c, struct ov_config *config,
         } else if (key == 4) {
             OV_TRY(refuse_features(c, err));
         } else if (key == 5) {
-            OV_TRY(ov_read_int(c, INT64_MIN, INT64_MAX, &config->created, err));
+            OV_TRY(ov_read_int(c, 0, MAX_SECONDS, &config->created, err));
         } else {
             OV_TRY(ov_map_unknown(c, key, false, err));
         }

@@ -150,7 +150,8 @@ static enum ov_status check_repository(const struct ov_keyring *keyring,
 {
     if (ov_id_equal(ov_keyring_repository(keyring), &config->repository))
         return OV_OK;
-    return ov_fail(err, OV_ERR_WRONG_KEY, "this key belongs to another repository");
+    return ov_fail(err, OV_ERR_WRONG_KEY,
+                   "this key belongs to another repository than the file config");
 }
 
 /* OV_END when the slot does not open with this credential. */
@@ -244,8 +245,11 @@ enum ov_status ov_keys_unlock(struct ov_backend *backend, const struct ov_config
         enum ov_status status = read_slot(backend, names.items[i], &file, &slot, &problem);
         if (status >= 0 && !may_fit(&slot, credential))
             continue;
-        if (status >= 0)
+        if (status >= 0) {
             status = try_slot(&slot, credential, config, out, &problem);
+            if (status < 0)
+                ov_error_context(&problem, status, "%s/%s", OV_DIR_KEYS, names.items[i]);
+        }
         if (status == OV_OK) {
             if (slot_name)
                 memcpy(slot_name, names.items[i], OV_SLOT_NAME_SIZE);
@@ -378,8 +382,14 @@ static void inspect_slot(struct ov_backend *backend, const struct ov_keyring *ke
     struct ov_slot slot;
     struct ov_secret key;
     info->is_damaged = true;
-    if (read_slot(backend, info->name, &file, &slot, NULL) < 0 ||
-        ov_keyring_purpose(keyring, OV_PURPOSE_SLOT, slot.epoch, &key, NULL) < 0)
+    if (read_slot(backend, info->name, &file, &slot, NULL) < 0)
+        return;
+    if (slot.type != 1 && slot.type != 2) {
+        snprintf(info->label, sizeof(info->label), "(of a later version)");
+        info->is_damaged = false;
+        return;
+    }
+    if (ov_keyring_purpose(keyring, OV_PURPOSE_SLOT, slot.epoch, &key, NULL) < 0)
         return;
     info->is_password = slot.type == 1;
     if (unseal(&key, slot_context, slot.salt, slot.description, &plain, NULL) == OV_OK &&

@@ -12,6 +12,7 @@
 #define OV_PATH_CONFIG "config"
 #define OV_PATH_HEAD "head"
 #define OV_PATH_RESERVE "reserve"
+#define OV_RESERVE_SIZE ((size_t)64 << 10)
 #define OV_DIR_KEYS "keys"
 #define OV_DIR_LOG "log"
 #define OV_DIR_PACKS "packs"

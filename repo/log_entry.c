@@ -343,7 +343,7 @@ static enum ov_status read_tags(struct ov_cursor *c, struct ov_log_entry *e, str
         OV_TRY(ov_array_grow(&e->tags, e->tag_count, &e->tag_capacity, sizeof(*e->tags), err));
         struct ov_tag_setting *tag = &e->tags[e->tag_count];
         OV_TRY(ov_read_array_exact(c, 2, err));
-        OV_TRY(ov_text_read(c, &tag->name, err));
+        OV_TRY(ov_text_read_reference(c, &tag->name, err));
         e->tag_count++;
         OV_TRY(ov_read_bin_exact(c, tag->snapshot.bytes, OV_ID_SIZE, err));
         if (i && strcmp(tag[-1].name, tag->name) >= 0)
@@ -360,7 +360,7 @@ static enum ov_status read_untagged(struct ov_cursor *c, struct ov_log_entry *e,
     for (size_t i = 0; i < count; i++) {
         OV_TRY(ov_array_grow(&e->untagged, e->untagged_count, &e->untagged_capacity,
                              sizeof(*e->untagged), err));
-        OV_TRY(ov_text_read(c, &e->untagged[e->untagged_count], err));
+        OV_TRY(ov_text_read_reference(c, &e->untagged[e->untagged_count], err));
         e->untagged_count++;
         if (i && strcmp(e->untagged[i - 1], e->untagged[i]) >= 0)
             return ov_cursor_fail(c, "tags out of order", err);

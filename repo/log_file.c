@@ -33,7 +33,9 @@ enum ov_status ov_log_file_section(const struct ov_header *header, enum ov_purpo
 {
     OV_AUTO(ov_file_keys_wipe) struct ov_file_keys keys;
     struct ov_bytes sealed;
-    OV_TRY(ov_file_keys_derive(keyring, purpose, header, &keys, err));
+    enum ov_status status = ov_file_keys_derive(keyring, purpose, header, &keys, err);
+    if (status < 0)
+        return ov_error_context(err, status, "%s", what);
     OV_TRY(ov_section_split(&keys, section, body, &sealed, what, err));
     return ov_document_open(&keys, header, section, sealed, out, what, err);
 }
@@ -90,6 +92,8 @@ static enum ov_status decode_marker(const struct ov_header *header, struct ov_by
     OV_TRY(ov_log_point_decode(ov_buf_view(&document), &point, what, err));
     if (point.number != header->number)
         return ov_fail(err, OV_ERR_CORRUPT, "%s: its number does not fit its header", what);
+    if (point.number == 0)
+        return ov_fail(err, OV_ERR_CORRUPT, "%s: a marker where the first entry belongs", what);
     *hash = point.hash;
     return OV_OK;
 }

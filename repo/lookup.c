@@ -160,8 +160,28 @@ static void close_segments(struct open_segments *s)
     free(s->sources);
 }
 
+/* What a segment says of a pack is what the log says. */
+static enum ov_status check_directory(const struct ov_segment_reader *reader, const char *path,
+                                      const struct ov_state *state, struct ov_error *err)
+{
+    size_t count;
+    const struct ov_segment_pack *packs = ov_segment_reader_packs(reader, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct ov_state_object *known = ov_state_find(state, &packs[i].name);
+        if (!known || (known->state != OV_OBJECT_LIVE && known->state != OV_OBJECT_CONDEMNED))
+            continue;
+        if (known->object.type != ov_object_of_pack(packs[i].kind) ||
+            known->object.size != packs[i].size)
+            return ov_fail(err, OV_ERR_CORRUPT,
+                           "%s: kind or size of pack %s is not that of the log", path,
+                           ov_id_hex(&packs[i].name).text);
+    }
+    return OV_OK;
+}
+
 static enum ov_status open_segments(struct ov_lookup *lookup, const struct names *names,
-                                    struct open_segments *out, struct ov_error *err)
+                                    const struct ov_state *state, struct open_segments *out,
+                                    struct ov_error *err)
 {
     out->count = names->count;
     out->readers = calloc(names->count ? names->count : 1, sizeof(struct ov_segment_reader *));
@@ -175,17 +195,19 @@ static enum ov_status open_segments(struct ov_lookup *lookup, const struct names
         ov_backend_source_init(&out->sources[i], lookup->backend, path.text, size);
         OV_TRY(ov_segment_reader_open(&out->sources[i].source, &names->items[i], lookup->keyring,
                                       &out->readers[i], err));
+        OV_TRY(check_directory(out->readers[i], path.text, state, err));
     }
     return OV_OK;
 }
 
 static enum ov_status build_table(struct ov_lookup *lookup, int cache, int which,
-                                  const struct names *names, struct ov_error *err)
+                                  const struct names *names, const struct ov_state *state,
+                                  struct ov_error *err)
 {
     OV_AUTO(close_segments) struct open_segments segments = {0};
     char temporary[64];
     int fd;
-    OV_TRY(open_segments(lookup, names, &segments, err));
+    OV_TRY(open_segments(lookup, names, state, &segments, err));
     OV_TRY(create_table_file(cache, temporary, sizeof(temporary), &fd, err));
     enum ov_status status =
         ov_lookup_table_build(fd, ov_keyring_repository(lookup->keyring), segments.readers,
@@ -216,7 +238,7 @@ static enum ov_status build_tables(struct ov_lookup *lookup, int cache,
     if (lookup->has[BASE]) {
         uint64_t base_entries = lookup->tables[BASE].entries.count;
         if (base_entries > SMALL_BASE && tail_entries < base_entries / TAIL_SHARE)
-            return build_table(lookup, cache, TAIL, &tail, err);
+            return build_table(lookup, cache, TAIL, &tail, state, err);
         ov_lookup_table_release(&lookup->tables[BASE]);
         lookup->has[BASE] = false;
     }
@@ -224,7 +246,7 @@ static enum ov_status build_tables(struct ov_lookup *lookup, int cache,
     OV_TRY(list_missing(lookup, state, true, &tail, &bytes, err));
     if (cache >= 0)
         unlinkat(cache, file_names[TAIL], 0);
-    return build_table(lookup, cache, BASE, &tail, err);
+    return build_table(lookup, cache, BASE, &tail, state, err);
 }
 
 /* Numbers the packs of all tables and notes which are live. */

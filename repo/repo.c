@@ -7,8 +7,6 @@
 
 #include <stdlib.h>
 
-#define RESERVE_SIZE ((size_t)64 << 10)
-
 /* Space that a prune can free when the disk is full. Random, so that no filesystem shrinks it. */
 static enum ov_status write_reserve(struct ov_backend *backend, struct ov_error *err)
 {
@@ -16,8 +14,8 @@ static enum ov_status write_reserve(struct ov_backend *backend, struct ov_error 
     struct ov_header header;
     ov_header_init_clear(&header, OV_FILE_RESERVE);
     OV_TRY(ov_buf_append(&file, header.raw, OV_HEADER_SIZE, err));
-    OV_TRY(ov_buf_append_zeros(&file, RESERVE_SIZE, err));
-    ov_random(file.data + OV_HEADER_SIZE, RESERVE_SIZE);
+    OV_TRY(ov_buf_append_zeros(&file, OV_RESERVE_SIZE, err));
+    ov_random(file.data + OV_HEADER_SIZE, OV_RESERVE_SIZE);
     OV_TRY(ov_trailer_append(&file, err));
     return backend->ops->replace(backend, OV_PATH_RESERVE, ov_buf_view(&file), err);
 }

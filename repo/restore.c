@@ -121,18 +121,23 @@ static enum ov_status peek_hole(struct side_stream *side, struct ov_bytes path, 
     return OV_OK;
 }
 
-/* Host labels stand in the first item of a path. */
+/* Host labels stand in the first items of a path, up to the one with its first holes. */
 static enum ov_status add_host_labels(struct plan *plan, struct ov_bytes path,
                                       struct ov_attributes *attributes, struct ov_error *err)
 {
     bool is_there;
     if (!plan->restore->options->host_labels)
         return OV_OK;
-    OV_TRY(seek_side(&plan->side, path, &is_there, err));
-    for (size_t i = 0; is_there && i < plan->side.item.xattr_count; i++)
-        OV_TRY(ov_attributes_add_xattr(attributes, plan->side.item.xattrs[i].name,
-                                       plan->side.item.xattrs[i].value, err));
-    return OV_OK;
+    for (;;) {
+        const struct ov_side *item = &plan->side.item;
+        OV_TRY(seek_side(&plan->side, path, &is_there, err));
+        for (size_t i = 0; is_there && i < item->xattr_count; i++)
+            OV_TRY(ov_attributes_add_xattr(attributes, item->xattrs[i].name, item->xattrs[i].value,
+                                           err));
+        if (!is_there || item->hole_count)
+            return OV_OK;
+        OV_TRY(next_side(&plan->side, err));
+    }
 }
 
 static enum ov_status add_xattrs(struct plan *plan, const struct ov_walk_event *event,

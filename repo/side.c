@@ -122,6 +122,8 @@ enum ov_status ov_side_decode(struct ov_bytes item, struct ov_side *out, struct 
     }
     OV_TRY(status);
     OV_TRY(ov_cursor_finish(&c, err));
+    if (side.has_error && seen != (1u | 1u << 3))
+        return ov_cursor_fail(&c, "an error beside other facts", err);
     if (!(seen & 1) || seen == 1 || (side.path.len && !ov_path_is_valid(side.path)))
         return ov_cursor_fail(&c, "an item that says nothing", err);
     *out = side;

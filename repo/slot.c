@@ -3,6 +3,7 @@
 #include "engine/sealed.h"
 #include "repo/keys.h"
 
+#define MAX_SECONDS ((int64_t)1 << 62)
 #define MAX_PASSES 32
 #define MAX_MEMORY_KIB ((uint64_t)1 << 20)
 #define MIN_MEMORY_KIB 8
@@ -57,12 +58,16 @@ enum ov_status ov_slot_decode(struct ov_bytes file, struct ov_slot *out, const c
     while ((status = ov_map_next(&c, &map, &key, err)) == OV_OK) {
         OV_TRY(decode_member(&c, key, &slot, err));
         seen |= 1u << key;
+        if (key == 1 && slot.type != 1 && slot.type != 2) {
+            *out = slot; /* of a later version: nothing else of it is known */
+            return OV_OK;
+        }
     }
     OV_TRY(status);
     OV_TRY(ov_cursor_finish(&c, err));
     const unsigned common = 1u << 1 | 1u << 2 | 1u << 5 | 1u << 6 | 1u << 7;
     const unsigned wanted = slot.type == 1 ? common | 1u << 3 | 1u << 4 : common | 1u << 8;
-    if ((slot.type == 1 || slot.type == 2) && seen != wanted)
+    if (seen != wanted)
         return ov_cursor_fail(&c, "members that do not belong together", err);
     if (slot.type == 1 && (slot.passes == 0 || slot.memory_kib < MIN_MEMORY_KIB))
         return ov_cursor_fail(&c, "impossible Argon2id parameters", err);
@@ -91,7 +96,7 @@ enum ov_status ov_slot_description_decode(struct ov_bytes bytes, struct ov_slot_
     while ((status = ov_map_next(&c, &map, &key, err)) == OV_OK) {
         struct ov_bytes text;
         if (key == 3) {
-            OV_TRY(ov_read_int(&c, INT64_MIN, INT64_MAX, &info.created, err));
+            OV_TRY(ov_read_int(&c, 0, MAX_SECONDS, &info.created, err));
             has_created = true;
             continue;
         }

@@ -169,7 +169,7 @@ static enum ov_status read_member(struct ov_cursor *c, uint64_t key, struct ov_s
     case 1:
         return ov_read_bin_exact(c, s->tree.bytes, OV_ID_SIZE, err);
     case 2:
-        return ov_text_read(c, &s->name, err);
+        return ov_text_read_reference(c, &s->name, err);
     case 3:
         OV_TRY(ov_read_int(c, -OV_TIME_LIMIT, OV_TIME_LIMIT, &s->time, err));
         return s->time ? OV_OK : ov_cursor_fail(c, "a zero that should be absent", err);

@@ -112,7 +112,7 @@ static enum ov_status read_member(struct ov_cursor *c, uint64_t key, struct ov_s
     case 2:
         return ov_read_bin_exact(c, r->tree.bytes, OV_ID_SIZE, err);
     case 3:
-        return ov_text_read(c, &r->name, err);
+        return ov_text_read_reference(c, &r->name, err);
     case 4:
         OV_TRY(ov_read_int(c, -MAX_TIME, MAX_TIME, &r->time, err));
         return r->time ? OV_OK : ov_cursor_fail(c, "a zero that should be absent", err);

@@ -38,6 +38,11 @@ enum ov_object_state ov_state_object(const struct ov_state *state, const struct 
     return found ? found->state : OV_OBJECT_UNKNOWN;
 }
 
+const struct ov_state_object *ov_state_find(const struct ov_state *state, const struct ov_id *name)
+{
+    return find_object(state, name);
+}
+
 const struct ov_snapshot_record *ov_state_snapshot(const struct ov_state *state,
                                                    const struct ov_id *id)
 {
@@ -89,10 +94,17 @@ static enum ov_status check_list(const struct ov_state *state, const struct ov_o
         [OV_OBJECT_DROPPED] = "dropped",
     };
     for (size_t i = 0; i < list->count; i++) {
-        enum ov_object_state now = ov_state_object(state, &list->items[i].name);
+        const struct ov_object *object = &list->items[i];
+        const struct ov_state_object *known = find_object(state, &object->name);
+        enum ov_object_state now = known ? known->state : OV_OBJECT_UNKNOWN;
         if (!(allowed & 1u << now))
             return ov_fail(err, OV_ERR_CONFLICT, "cannot %s object %s: it is %s", verb,
-                           ov_id_hex(&list->items[i].name).text, names[now]);
+                           ov_id_hex(&object->name).text, names[now]);
+        if (known && now != OV_OBJECT_DROPPED &&
+            (known->object.type != object->type || known->object.size != object->size))
+            return ov_fail(err, OV_ERR_CONFLICT,
+                           "cannot %s object %s: its type or size is not the one it had", verb,
+                           ov_id_hex(&object->name).text);
     }
     return OV_OK;
 }
@@ -228,7 +240,7 @@ enum ov_status ov_state_add_object(struct ov_state *state, const struct ov_objec
 {
     struct ov_state_object *found = find_object(state, &object->name);
     if (found) {
-        found->state = how;
+        *found = (struct ov_state_object){*object, how}; /* what was dropped may have been other */
         return OV_OK;
     }
     OV_TRY(ov_array_grow(&state->objects, state->object_count, &state->object_capacity,

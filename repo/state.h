@@ -38,6 +38,9 @@ void ov_state_release(struct ov_state *state);
 
 enum ov_object_state ov_state_object(const struct ov_state *state, const struct ov_id *name);
 
+/* NULL when no entry that this state knows of names the object. */
+const struct ov_state_object *ov_state_find(const struct ov_state *state, const struct ov_id *name);
+
 /* NULL when there is none. */
 const struct ov_snapshot_record *ov_state_snapshot(const struct ov_state *state,
                                                    const struct ov_id *id);

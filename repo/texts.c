@@ -11,14 +11,24 @@ enum ov_status ov_text_copy(const char *text, char **out, struct ov_error *err)
     return *out ? OV_OK : ov_fail_no_memory(err);
 }
 
-enum ov_status ov_text_read(struct ov_cursor *c, char **out, struct ov_error *err)
+static enum ov_status read_text(struct ov_cursor *c, size_t most, char **out, struct ov_error *err)
 {
     struct ov_bytes text;
-    OV_TRY(ov_read_str(c, OV_TEXT_MAX, &text, err));
+    OV_TRY(ov_read_str(c, most, &text, err));
     if (text.len == 0)
         return ov_cursor_fail(c, "empty text", err);
     *out = strndup((const char *)text.data, text.len);
     return *out ? OV_OK : ov_fail_no_memory(err);
+}
+
+enum ov_status ov_text_read(struct ov_cursor *c, char **out, struct ov_error *err)
+{
+    return read_text(c, OV_TEXT_MAX, out, err);
+}
+
+enum ov_status ov_text_read_reference(struct ov_cursor *c, char **out, struct ov_error *err)
+{
+    return read_text(c, OV_REFERENCE_MAX, out, err);
 }
 
 void ov_text_write_member(struct ov_writer *w, unsigned key, const char *text)

@@ -10,12 +10,17 @@
 
 #define OV_TEXT_MAX 4096
 #define OV_LABELS_MAX 256
+#define OV_REFERENCE_MAX 400
 
 /* A copy of `text`; NULL stays NULL. Errors: NO_MEMORY. */
 OV_MUST_CHECK enum ov_status ov_text_copy(const char *text, char **out, struct ov_error *err);
 
 /* Reads a str that is not empty into a new C string. Errors: CORRUPT, NO_MEMORY. */
 OV_MUST_CHECK enum ov_status ov_text_read(struct ov_cursor *c, char **out, struct ov_error *err);
+
+/* The same of the name of an image, of at most OV_REFERENCE_MAX bytes. */
+OV_MUST_CHECK enum ov_status ov_text_read_reference(struct ov_cursor *c, char **out,
+                                                    struct ov_error *err);
 
 /* Writes `key: text` unless text is NULL or empty. */
 void ov_text_write_member(struct ov_writer *w, unsigned key, const char *text);

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* Values of host xattrs in one side item: with path and names it stays below the limit of items. */
+#define SIDE_BYTES ((size_t)128 << 10)
+
 /* A file with more extents than this is not remembered in the file table: 4 GiB, 12 MiB of table.
  */
 #define TABLE_EXTENTS 262144u
@@ -205,12 +208,18 @@ static enum ov_status add_xattrs(struct ov_tree_builder *b, const struct ov_file
 {
     struct ov_xattr of_host[OV_SIDE_XATTRS_MAX];
     struct ov_side side = {.path = ov_buf_view(&b->path), .xattrs = of_host};
+    size_t side_bytes = 0;
     *out = (struct ov_sequence){0};
     for (size_t i = 0; i < c->xattr_count; i++) {
         struct ov_xattr xattr = c->xattrs[i];
         if (ov_xattr_is_of_host(xattr.name)) {
-            if (side.xattr_count < OV_SIDE_XATTRS_MAX)
-                of_host[side.xattr_count++] = xattr;
+            if (side.xattr_count == OV_SIDE_XATTRS_MAX ||
+                (side.xattr_count && side_bytes + xattr.value.len > SIDE_BYTES)) {
+                OV_TRY(add_side(b, &side, err));
+                side.xattr_count = side_bytes = 0;
+            }
+            of_host[side.xattr_count++] = xattr;
+            side_bytes += xattr.value.len;
             continue;
         }
         xattr.is_chunk = xattr.value.len > OV_INLINE_XATTR_MAX;

@@ -255,7 +255,7 @@ START_TEST(an_upload_that_was_condemned_is_made_again)
     ck_assert(put(&f, 1));
     TEST_OK(commit(&f));
     TEST_OK(load(&f, 1));
-    ck_assert_int_eq(ov_state_object(ov_repo_state(f.repo), &pack), OV_OBJECT_CONDEMNED);
+    ck_assert_int_eq(ov_state_object(ov_repo_state(f.repo), &pack), OV_OBJECT_CONDEMNED_ORPHAN);
 }
 END_TEST
 

@@ -132,6 +132,16 @@ START_TEST(only_condemned_objects_are_revived_or_dropped)
 }
 END_TEST
 
+START_TEST(objects_keep_type_and_size)
+{
+    REFUSED(test_list_add(&e.condemned, 1), e.condemned.items[0].size++);
+    REFUSED(test_list_add(&e.condemned, 1), e.condemned.items[0].type = OV_OBJECT_SEGMENT);
+    REFUSED(test_list_add(&e.revived, 2), e.revived.items[0].size++);
+    REFUSED(test_list_add(&e.dropped, 2), e.dropped.items[0].size++);
+    TAKEN(test_list_add(&e.condemned, 3), e.condemned.items[0].size++);
+}
+END_TEST
+
 START_TEST(no_object_is_in_two_lists)
 {
     REFUSED(test_list_add(&e.added, 4), test_list_add(&e.condemned, 4));
@@ -279,6 +289,7 @@ int main(void)
         live_objects_and_orphans_are_condemned,
         orphans_are_dropped_and_never_revived,
         only_condemned_objects_are_revived_or_dropped,
+        objects_keep_type_and_size,
         no_object_is_in_two_lists,
         objects_change_their_state,
         snapshots_come_and_go,
