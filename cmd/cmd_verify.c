@@ -35,7 +35,6 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     const struct ov_snapshot_record *snapshot;
     struct ov_verify_options options = {
         .path = argv[1],
-        .excludes = excludes.count ? &excludes : NULL,
         .threads = (unsigned)ov_globals.jobs,
         .report = &session->report,
     };
@@ -46,6 +45,7 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
         OV_TRY(ov_path_argument(session, args.path, &path, err));
     options.subdirectory = ov_buf_view(&path);
     options.includes = includes.count ? &includes : NULL;
+    options.excludes = excludes.count ? &excludes : NULL;
     OV_TRY(ov_session_open(session, err));
     OV_TRY(ov_image_argument(session, argv[0], &snapshot, NULL, err));
     return ov_compare(session, snapshot, &options, false, err);

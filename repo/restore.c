@@ -45,6 +45,7 @@ struct plan {
     struct ov_map stand_ins;
     char **stand_in_paths;
     size_t stand_in_count, stand_in_capacity;
+    struct ov_map kept; /* paths that `never` left as they were: nothing is linked to them */
     struct ov_buf path;
 };
 
@@ -523,16 +524,14 @@ static enum ov_status leave(struct plan *plan, const struct ov_walk_event *event
 
 /* ---- Objects ---- */
 
-/* Whether what is in the place of a file stays. */
+/* Whether the contents of what is in the place of a file stay. */
 static bool is_kept(const struct restore *restore, const struct ov_target_dir *dir,
                     const struct ov_node *node, int directory_fd, const char *name)
 {
     struct stat st;
-    if (!dir->has_existed || restore->options->overwrite == OV_OVERWRITE_ALWAYS ||
+    if (!dir->has_existed || restore->options->overwrite != OV_OVERWRITE_IF_CHANGED ||
         fstatat(directory_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return false;
-    if (restore->options->overwrite == OV_OVERWRITE_NEVER)
-        return true;
     return node->kind == OV_NODE_REGULAR && S_ISREG(st.st_mode) &&
            (uint64_t)st.st_size == node->size && st.st_mtim.tv_sec == node->mtime &&
            (uint32_t)st.st_mtim.tv_nsec == node->mtime_ns;
@@ -583,8 +582,7 @@ static enum ov_status plan_object(struct plan *plan, const struct ov_walk_event 
         status = add_xattrs(plan, event, &object->attributes, err);
     restore->result->kept += kept;
     bool is_regular = event->node.kind == OV_NODE_REGULAR;
-    if (status < 0 || restore->options->is_dry_run ||
-        (kept && restore->options->overwrite == OV_OVERWRITE_NEVER)) {
+    if (status < 0 || restore->options->is_dry_run) {
         restore->result->files += !kept && is_regular;
         restore->result->others += !kept && !is_regular;
         restore->result->bytes += kept ? 0 : event->node.size;
@@ -612,17 +610,24 @@ static enum ov_status plan_object(struct plan *plan, const struct ov_walk_event 
     return status;
 }
 
+static struct ov_map_key path_key(struct ov_bytes path)
+{
+    struct ov_id hash;
+    ov_hash(NULL, path.data, path.len, &hash);
+    return (struct ov_map_key){ov_load64(hash.bytes), ov_load64(hash.bytes + 8)};
+}
+
 /* The path that was restored of a hard-link group; NULL: none yet. */
 static enum ov_status find_leader(struct plan *plan, const struct ov_walk_event *event,
                                   struct ov_bytes *out, struct ov_error *err)
 {
-    struct ov_id hash;
     uint64_t index;
     *out = (struct ov_bytes){0};
-    if (is_selected(plan, event->leader) && below_start(plan, event->leader, out))
+    const struct ov_map_key key = path_key(event->leader);
+    if (is_selected(plan, event->leader) && below_start(plan, event->leader, out) &&
+        !ov_map_get(&plan->kept, key, &index))
         return OV_OK;
-    ov_hash(NULL, event->leader.data, event->leader.len, &hash);
-    const struct ov_map_key key = {ov_load64(hash.bytes), ov_load64(hash.bytes + 8)};
+    *out = (struct ov_bytes){0};
     if (ov_map_get(&plan->stand_ins, key, &index)) {
         *out = ov_bytes_of_string(plan->stand_in_paths[index]);
         return OV_OK;
@@ -638,17 +643,41 @@ static enum ov_status find_leader(struct plan *plan, const struct ov_walk_event 
     return ov_map_put(&plan->stand_ins, key, plan->stand_in_count++, err);
 }
 
+/* With `never`: whether something is in the place of an item. */
+static enum ov_status is_left_alone(struct plan *plan, const struct ov_walk_event *event, bool *out,
+                                    struct ov_error *err)
+{
+    struct restore *restore = plan->restore;
+    char name[OV_NAME_BYTES_MAX + 1] = "";
+    struct stat st;
+    int fd;
+    *out = false;
+    if (restore->options->overwrite != OV_OVERWRITE_NEVER || !top(plan)->has_existed)
+        return OV_OK;
+    memcpy(name, event->node.name.data, event->node.name.len);
+    OV_TRY(ov_target_pin(&restore->target, top(plan), &fd, err));
+    *out = fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    ov_target_unpin(&restore->target, top(plan));
+    if (!*out)
+        return OV_OK;
+    restore->result->kept++;
+    return event->leader.len ? OV_OK : ov_map_put(&plan->kept, path_key(event->path), 0, err);
+}
+
 static enum ov_status plan_item(struct plan *plan, const struct ov_walk_event *event,
                                 struct ov_error *err)
 {
     struct restore_window *w = plan->restore->window;
     struct ov_bytes leader = {0};
-    bool is_there;
+    bool is_there, is_left;
     OV_TRY(note_name(plan, event->node.name, err));
     if (!is_selected(plan, event->path))
         return OV_OK;
     OV_TRY(make_way_down(plan, &is_there, err));
     if (!is_there)
+        return OV_OK;
+    OV_TRY(is_left_alone(plan, event, &is_left, err));
+    if (is_left)
         return OV_OK;
     if (event->leader.len)
         OV_TRY(find_leader(plan, event, &leader, err));
@@ -744,6 +773,7 @@ static void release_plan(struct plan *plan)
         free(plan->stand_in_paths[i]);
     free(plan->stand_in_paths);
     ov_map_release(&plan->stand_ins);
+    ov_map_release(&plan->kept);
     ov_side_release(&plan->side.item);
     ov_sequence_reader_close(plan->side.reader);
     ov_tree_release(&plan->tree);

@@ -46,7 +46,8 @@ def need_root():
 
 
 def need_tools(*names):
-    missing = [n for n in names if not shutil.which(n, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    missing = [n for n in names if not shutil.which(n, path=path)]
     if missing:
         raise Skipped("needs " + ", ".join(missing))
 
@@ -95,6 +96,8 @@ class Sandbox:
         names = ("PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "ASAN_OPTIONS", "UBSAN_OPTIONS",
                  "TSAN_OPTIONS")
         self.environ = {n: os.environ[n] for n in names if n in os.environ}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+            self.environ.setdefault(name, "exitcode=99")  # no code of the program
         self.environ["PATH"] = self.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
         self.environ.update(HOME=self.path("home"), XDG_CACHE_HOME=self.path("cache"),
                             XDG_STATE_HOME=self.path("state"), OCIV2_KEY_FILE=self.path("key"),
@@ -202,11 +205,12 @@ class Sandbox:
             process.communicate()
         for folder in reversed(self.mounts):
             subprocess.run(["umount", "-l", folder], stderr=subprocess.DEVNULL, check=False)
-        if subprocess.run(["rm", "-rf", self.root], stderr=subprocess.DEVNULL, check=False).returncode:
+        remove = ["rm", "-rf", self.root]
+        if subprocess.run(remove, stderr=subprocess.DEVNULL, check=False).returncode:
             subprocess.run(["chattr", "-R", "-f", "-i", "-a", self.root], check=False,
                            stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             subprocess.run(["chmod", "-R", "-f", "u+rwx", self.root], check=False)
-            subprocess.run(["rm", "-rf", self.root], check=False)
+            subprocess.run(remove, check=False)
 
 
 def roomy_folder():

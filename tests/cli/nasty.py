@@ -67,8 +67,9 @@ def kinds(at):
         os.mkdir(f"{at}/folder{mode:o}")
         os.chmod(f"{at}/folder{mode:o}", mode)
     if harness.is_root():
-        for name, kind, major, minor in (("null", stat.S_IFCHR, 1, 3), ("whiteout", stat.S_IFCHR, 0, 0),
-                                         ("disk", stat.S_IFBLK, 259, 1_000_000)):
+        for name, kind, major, minor in (
+                ("null", stat.S_IFCHR, 1, 3), ("whiteout", stat.S_IFCHR, 0, 0),
+                ("disk", stat.S_IFBLK, 259, 1_000_000)):
             os.mknod(f"{at}/{name}", kind | 0o640, os.makedev(major, minor))
             os.chown(f"{at}/{name}", 0, 6)
         for uid in (1, 65534, 1 << 31, (1 << 32) - 2):
@@ -98,7 +99,8 @@ def holes(at):
     with open(at + "/mixed", "wb") as f:  # zeros, holes and data next to each other
         for piece in range(40):
             f.seek(piece * 3 * page)
-            f.write((bytes(page), data.randbytes(page), data.randbytes(100) + bytes(page))[piece % 3])
+            f.write((bytes(page), data.randbytes(page),
+                     data.randbytes(100) + bytes(page))[piece % 3])
 
 
 def links(at):
@@ -138,14 +140,16 @@ def symlinks(at):
     os.mkdir(at)
     for name, target in (("dangling", b"no/such"), ("absolute", b"/etc/passwd"), ("self", b"self"),
                          ("up", b"../../../.."), ("loop1", b"loop2"), ("loop2", b"loop1"),
-                         ("long", b"t" * 4095), ("odd", b"\xff\n\\ "), ("slash", b"/"), ("dot", b".")):
+                         ("long", b"t" * 4095), ("odd", b"\xff\n\\ "), ("slash", b"/"),
+                         ("dot", b".")):
         os.symlink(target, os.path.join(at, name).encode())
 
 
 def times(at):
     os.mkdir(at)
-    for ns in (0, 1, -1, -10**9, -999_999_999, -1_000_000_001, 2**31 * 10**9 + 7, 2**32 * 10**9 + 999,
-               16_725_225_599 * 10**9 + 999_999_999, -62_135_596_800 * 10**9 + 5):
+    for ns in (0, 1, -1, -10**9, -999_999_999, -1_000_000_001, 2**31 * 10**9 + 7,
+               2**32 * 10**9 + 999, 16_725_225_599 * 10**9 + 999_999_999,
+               -62_135_596_800 * 10**9 + 5):
         specimen.write(f"{at}/{ns}", b"")
         os.mkdir(f"{at}/{ns}d")
         os.symlink("x", f"{at}/{ns}l")
@@ -193,7 +197,8 @@ def contents(at):
     block = data.randbytes(1 << 20)
     with open(at + "/large", "wb") as f:
         for i in range(110):
-            f.write((block, b"text %d\n" % i * 80_000, bytes(1 << 20), data.randbytes(1 << 20))[i % 4])
+            f.write((block, b"text %d\n" % i * 80_000, bytes(1 << 20),
+                     data.randbytes(1 << 20))[i % 4])
     for size in (0, 1, 255, 256, 257, 4095, 4096, 4097, 65535, 65536, 65537, 131072, (1 << 20) - 1,
                  (1 << 20) + 1, 4 << 20):
         specimen.write(f"{at}/{size}", data.randbytes(size))
@@ -202,7 +207,8 @@ def contents(at):
         specimen.write(f"{at}/copy{i}", block[: 100_000])
 
 
-PARTS = (long_paths, many_entries, kinds, holes, links, names, symlinks, times, attributes, contents)
+PARTS = (long_paths, many_entries, kinds, holes, links, names, symlinks, times, attributes,
+         contents)
 
 
 def build(root, parts=PARTS):
