@@ -170,10 +170,9 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     ov_session_end_progress(session);
     if (result.counts.errors) {
         session->exit_code = OV_EXIT_INCOMPLETE;
-        ov_session_note(session, "%s %s could not be read and %s left out",
+        ov_session_note(session, "%s %s could not be read, or changed meanwhile: see the warnings",
                         ov_text_of_count(result.counts.errors).text,
-                        ov_plural(result.counts.errors, "path", "paths"),
-                        ov_plural(result.counts.errors, "was", "were"));
+                        ov_plural(result.counts.errors, "path", "paths"));
     }
     if (ov_globals.is_json)
         return print_json(&result, name, seconds, err);

@@ -270,7 +270,7 @@ static enum ov_status prepare_frames(struct ov_segment_reader *reader, struct ov
         return ov_fail_no_memory(err);
     uint8_t *at = reader->frame_kinds;
     for (size_t i = 0; i < reader->pack_count; at += reader->packs[i++].frame_count)
-        memset(at, reader->packs[i].kind, reader->packs[i].frame_count);
+        memset(at, (int)reader->packs[i].kind, reader->packs[i].frame_count);
     return OV_OK;
 }
 

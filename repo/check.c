@@ -189,8 +189,13 @@ static enum ov_status check_reserve(struct check *check, struct ov_error *err)
     struct ov_bytes body;
     enum ov_status status = ov_backend_read_all(check->repo->backend, OV_PATH_RESERVE,
                                                 2 * OV_RESERVE_SIZE, &file, &problem);
-    if (status == OV_ERR_NOT_FOUND)
+    if (status == OV_ERR_NOT_FOUND) {
+        ov_error_set(&problem, OV_OK,
+                     "%s: missing; on a full disk prune will lack the room that it keeps",
+                     OV_PATH_RESERVE);
+        ov_report_warn(check->options->report, NULL, &problem);
         return OV_OK;
+    }
     if (status >= 0)
         status = ov_file_open(ov_buf_view(&file), OV_FILE_RESERVE, OV_PATH_RESERVE, &header, &body,
                               NULL, &problem);
