@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,7 +18,7 @@
 #define TRUST_SECONDS 2
 #define FLUSH_SIZE ((size_t)256 << 10)
 
-static const char magic[16] = "ociv2 files 1\n";
+static const char magic[16] = "ociv2 files 2\n";
 static const uint8_t checksum_key[crypto_shorthash_KEYBYTES] = "ociv2 file table";
 
 /* Both are followed by their variable parts, padded to eight bytes. */
@@ -25,6 +26,7 @@ struct table_header {
     char magic[16];
     struct ov_id repository;
     struct ov_id source; /* hash of the path */
+    struct ov_id tree;   /* what was made of the source */
 };
 
 struct record {
@@ -98,7 +100,7 @@ void ov_file_table_open(const char *directory, const struct ov_id *repository,
         return;
     void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     struct ov_file_table *table = map == MAP_FAILED ? NULL : calloc(1, sizeof(*table));
-    if (!table || memcmp(map, &header, sizeof(header)) != 0) {
+    if (!table || memcmp(map, &header, offsetof(struct table_header, tree)) != 0) {
         if (map != MAP_FAILED)
             munmap(map, (size_t)st.st_size);
         free(table);
@@ -107,6 +109,11 @@ void ov_file_table_open(const char *directory, const struct ov_id *repository,
     *table = (struct ov_file_table){map, (size_t)st.st_size, sizeof(header)};
     madvise(map, table->size, MADV_SEQUENTIAL);
     *out = table;
+}
+
+struct ov_id ov_file_table_tree(const struct ov_file_table *table)
+{
+    return ((const struct table_header *)table->map)->tree;
 }
 
 void ov_file_table_close(struct ov_file_table *table)
@@ -343,11 +350,15 @@ enum ov_status ov_file_table_add(struct ov_file_table_writer *writer, struct ov_
     return out->len >= FLUSH_SIZE ? flush(writer, err) : OV_OK;
 }
 
-enum ov_status ov_file_table_commit(struct ov_file_table_writer *writer, struct ov_error *err)
+enum ov_status ov_file_table_commit(struct ov_file_table_writer *writer, const struct ov_id *tree,
+                                    struct ov_error *err)
 {
     if (!writer)
         return OV_OK;
     OV_TRY(flush(writer, err));
+    if (pwrite(writer->fd, tree, sizeof(*tree), offsetof(struct table_header, tree)) !=
+        (ssize_t)sizeof(*tree))
+        return ov_fail_errno(err, "cannot write %s", writer->temporary);
     if (renameat(writer->directory, writer->temporary, writer->directory, writer->name))
         return ov_fail_errno(err, "cannot rename %s", writer->temporary);
     ov_fd_close(&writer->fd);

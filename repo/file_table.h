@@ -43,6 +43,9 @@ struct ov_file_table;
 void ov_file_table_open(const char *directory, const struct ov_id *repository,
                         struct ov_bytes source, struct ov_file_table **out);
 
+/* Id of the tree that was made of the source when the table was written. */
+struct ov_id ov_file_table_tree(const struct ov_file_table *table);
+
 /* Accepts NULL. */
 void ov_file_table_close(struct ov_file_table *table);
 
@@ -72,9 +75,9 @@ OV_MUST_CHECK enum ov_status ov_file_table_add(struct ov_file_table_writer *writ
                                                const struct ov_file_contents *contents,
                                                struct ov_error *err);
 
-/* Puts the new table in place of the old one. writer: may be NULL. */
+/* Puts the new table in place of the old one. tree: what was made. writer: may be NULL. */
 OV_MUST_CHECK enum ov_status ov_file_table_commit(struct ov_file_table_writer *writer,
-                                                  struct ov_error *err);
+                                                  const struct ov_id *tree, struct ov_error *err);
 
 /* Accepts NULL; removes what was not committed. */
 void ov_file_table_writer_close(struct ov_file_table_writer *writer);

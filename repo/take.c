@@ -27,6 +27,7 @@ struct parent {
     struct ov_walker *walker;
     struct ov_walk_event event;
     bool has_event;
+    bool is_of_table; /* the table of files was written with this tree: what it knows is here */
 };
 
 struct take {
@@ -106,24 +107,43 @@ static void open_parent(struct take *take)
         parent->has_event = true;
 }
 
+static bool is_within(struct ov_bytes path, struct ov_bytes directory)
+{
+    return directory.len == 0 || (path.len > directory.len && path.data[directory.len] == '/' &&
+                                  memcmp(path.data, directory.data, directory.len) == 0);
+}
+
+/* Goes on to the first object that does not come before a path, past directories not on the way. */
+static void advance_parent(struct take *take, struct ov_bytes path)
+{
+    struct parent *parent = &take->parent;
+    while (parent->has_event &&
+           (parent->event.kind == OV_WALK_LEAVE || ov_path_compare(parent->event.path, path) < 0)) {
+        struct ov_error problem;
+        if (parent->event.kind == OV_WALK_ENTER && !is_within(path, parent->event.path))
+            ov_walker_skip(parent->walker);
+        enum ov_status status = ov_walker_next(parent->walker, &parent->event, &problem);
+        parent->has_event = status == OV_OK;
+        if (status < 0)
+            give_up_parent(take, &problem);
+    }
+}
+
 /* Counts a regular file as new, changed or unmodified. Paths come in path order. */
 static enum ov_status count_file(void *context, enum ov_found_kind kind, struct ov_bytes path,
                                  const struct ov_node *node, struct ov_bytes leader,
-                                 struct ov_error *err)
+                                 bool is_unchanged, struct ov_error *err)
 {
     struct take *take = context;
     struct parent *parent = &take->parent;
     (void)err;
     if (kind != OV_FOUND_OBJECT || node->kind != OV_NODE_REGULAR || leader.len)
         return OV_OK;
-    while (parent->has_event &&
-           (parent->event.kind == OV_WALK_LEAVE || ov_path_compare(parent->event.path, path) < 0)) {
-        struct ov_error problem;
-        enum ov_status status = ov_walker_next(parent->walker, &parent->event, &problem);
-        parent->has_event = status == OV_OK;
-        if (status < 0)
-            give_up_parent(take, &problem);
+    if (is_unchanged && parent->is_of_table) {
+        take->counts->files_unmodified++;
+        return OV_OK;
     }
+    advance_parent(take, path);
     if (!parent->has_event || ov_path_compare(parent->event.path, path) != 0)
         take->counts->files_new++;
     else if (ov_node_is_same(&parent->event.node, node))
@@ -256,13 +276,16 @@ static enum ov_status pass(struct take *take, struct ov_error *err)
             ov_file_table_create(cache, id, source, &writer, &problem) < 0)
             ov_report_warn(take->options->report, NULL, &problem);
         open_parent(take);
+        struct ov_id made = table ? ov_file_table_tree(table) : (struct ov_id){0};
+        take->parent.is_of_table =
+            table && take->parent.is_known && ov_id_equal(&made, &take->parent.tree_id);
         enum ov_status status = read_tree(take, table, writer, err);
         close_parent(&take->parent);
         ov_file_table_close(table);
         if (status == OV_ERR_NOT_FOUND && table)
             continue;
         OV_TRY(status);
-        if (ov_file_table_commit(writer, &problem) < 0)
+        if (ov_file_table_commit(writer, &take->result->tree, &problem) < 0)
             ov_report_warn(take->options->report, NULL, &problem);
         return OV_OK;
     }

@@ -262,11 +262,13 @@ static struct ov_node make_node(const struct ov_scan_stat *stat, struct ov_bytes
 }
 
 static enum ov_status tell(struct ov_tree_builder *b, enum ov_found_kind kind,
-                           const struct ov_node *node, struct ov_bytes leader, struct ov_error *err)
+                           const struct ov_node *node, struct ov_bytes leader, bool is_unchanged,
+                           struct ov_error *err)
 {
     if (!b->options.each)
         return OV_OK;
-    return b->options.each(b->options.each_context, kind, ov_buf_view(&b->path), node, leader, err);
+    return b->options.each(b->options.each_context, kind, ov_buf_view(&b->path), node, leader,
+                           is_unchanged, err);
 }
 
 /* Adds a complete node to the directory being filled. */
@@ -326,7 +328,7 @@ static enum ov_status follow_group(struct ov_tree_builder *b, const struct ov_fo
     ov_link_write(&w, &link);
     OV_TRY(ov_writer_finish(&w));
     OV_TRY(ov_sequence_builder_add(b->links, ov_buf_view(&b->scratch), err));
-    OV_TRY(tell(b, OV_FOUND_OBJECT, &node, link.leader, err));
+    OV_TRY(tell(b, OV_FOUND_OBJECT, &node, link.leader, false, err));
     OV_TRY(add_node(b, &node, err));
     if (group->left && --group->left == 0) {
         ov_buf_release(&group->leader);
@@ -466,7 +468,7 @@ static enum ov_status finish_file(struct ov_tree_builder *b, const struct ov_fou
     if (file->link_group)
         OV_TRY(lead_group(b, file->link_group, file->stat.links, &node, err));
     OV_TRY(remember_file(b, found, err));
-    OV_TRY(tell(b, OV_FOUND_OBJECT, &node, (struct ov_bytes){0}, err));
+    OV_TRY(tell(b, OV_FOUND_OBJECT, &node, (struct ov_bytes){0}, found->is_unchanged, err));
     return add_node(b, &node, err);
 }
 
@@ -521,7 +523,7 @@ static enum ov_status enter(struct ov_tree_builder *b, const struct ov_found *fo
     OV_TRY(add_xattrs(b, &found->c, &level->xattrs, &level->xattr_sequence, err));
     struct ov_node node = make_node(&level->stat, ov_buf_view(&level->name));
     node.xattrs = level->xattr_sequence;
-    return tell(b, OV_FOUND_ENTER, &node, (struct ov_bytes){0}, err);
+    return tell(b, OV_FOUND_ENTER, &node, (struct ov_bytes){0}, false, err);
 }
 
 /* Keeps the node of the root, whose parts lie in memory that is about to go. */
@@ -544,7 +546,7 @@ static enum ov_status leave(struct ov_tree_builder *b, struct ov_error *err)
     b->path.len = level->path_len; /* what is in front was never overwritten */
     b->path.data[b->path.len] = '\0';
     b->depth--;
-    enum ov_status status = tell(b, OV_FOUND_LEAVE, &node, (struct ov_bytes){0}, err);
+    enum ov_status status = tell(b, OV_FOUND_LEAVE, &node, (struct ov_bytes){0}, false, err);
     if (status >= 0)
         status = b->depth ? add_node(b, &node, err) : keep_root(b, &node, err);
     if (b->free_count < OV_ARRAY_LEN(b->free_builders))

@@ -23,11 +23,12 @@ struct ov_tree_store {
 
 /*
  * Told of each object in path order, directories when they are entered (without their entries) and
- * once more, with kind LEAVE, when they are complete.
+ * once more, with kind LEAVE, when they are complete. is_unchanged: the table of files that the
+ * scanner was given knew the object.
  */
 typedef enum ov_status ov_tree_each_fn(void *context, enum ov_found_kind kind, struct ov_bytes path,
                                        const struct ov_node *node, struct ov_bytes leader,
-                                       struct ov_error *err);
+                                       bool is_unchanged, struct ov_error *err);
 
 struct ov_tree_builder_options {
     struct ov_tree_store store;

@@ -118,10 +118,11 @@ static bool has_other_leader(const struct verify *v, struct ov_bytes leader)
 
 /* Told of each object of the directory, in path order. */
 static enum ov_status compare(void *context, enum ov_found_kind kind, struct ov_bytes path,
-                              const struct ov_node *node, struct ov_bytes leader,
+                              const struct ov_node *node, struct ov_bytes leader, bool is_unchanged,
                               struct ov_error *err)
 {
     struct verify *v = context;
+    (void)is_unchanged;
     if (kind == OV_FOUND_LEAVE)
         return OV_OK;
     v->progress.files += node->kind == OV_NODE_REGULAR;

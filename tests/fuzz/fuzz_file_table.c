@@ -24,7 +24,7 @@ struct record {
 
 _Static_assert(sizeof(struct record) == 88, "record size");
 
-#define HEADER_SIZE 80
+#define HEADER_SIZE 112
 
 static const char source[] = "/source";
 static const char other[] = "/other";
@@ -40,12 +40,13 @@ static void write_table(const char *of, struct ov_bytes file)
 
 static void put_header(struct ov_buf *file)
 {
-    const char magic[16] = "ociv2 files 1\n";
+    const char magic[16] = "ociv2 files 2\n";
     struct ov_id hash;
     ov_hash("ociv2 source", source, strlen(source), &hash);
     FUZZ_OK(ov_buf_append(file, magic, sizeof(magic), NULL));
     FUZZ_OK(ov_buf_append(file, fuzz_repository()->bytes, OV_ID_SIZE, NULL));
     FUZZ_OK(ov_buf_append(file, hash.bytes, OV_ID_SIZE, NULL));
+    FUZZ_OK(ov_buf_append_zeros(file, OV_ID_SIZE, NULL)); /* the tree */
 }
 
 /* The record at `at`; false when there is none. */
@@ -101,7 +102,7 @@ static void check_written(struct ov_bytes path, const struct ov_file_facts *fact
         return; /* never to be trusted */
     FUZZ_OK(ov_file_table_create(fuzz_directory(), fuzz_repository(), of, &writer, NULL));
     FUZZ_OK(ov_file_table_add(writer, path, facts, facts->ctime + 2, contents, NULL));
-    FUZZ_OK(ov_file_table_commit(writer, NULL));
+    FUZZ_OK(ov_file_table_commit(writer, &(struct ov_id){{0}}, NULL));
     ov_file_table_open(fuzz_directory(), fuzz_repository(), of, &table);
     FUZZ_CHECK(ov_file_table_find(table, path, facts, &arena, &again));
     FUZZ_CHECK(is_same(contents, &again));

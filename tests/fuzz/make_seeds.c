@@ -1194,7 +1194,7 @@ static void seed_file_table(void)
         const char path[] = {'d', '/', (char)('a' + i), '\0'};
         FUZZ_OK(ov_file_table_add(writer, text(path), &facts, 100, &contents[i], NULL));
     }
-    FUZZ_OK(ov_file_table_commit(writer, NULL));
+    FUZZ_OK(ov_file_table_commit(writer, &(struct ov_id){{0}}, NULL));
     ov_hash("ociv2 source", "/source", 7, &hash);
     snprintf(name, sizeof(name), "files-%.32s", ov_id_hex(&hash).text);
     read_whole(fuzz_directory(), name, &file);

@@ -108,7 +108,7 @@ static void write_table(void)
         struct ov_file_facts facts = facts_of(i);
         TEST_OK(add(writer, i, &facts, &test_error));
     }
-    TEST_OK(ov_file_table_commit(writer, &test_error));
+    TEST_OK(ov_file_table_commit(writer, &(struct ov_id){{0}}, &test_error));
     ov_file_table_writer_close(writer);
 }
 
@@ -198,7 +198,7 @@ START_TEST(files_changed_just_before_are_not_trusted)
         facts.ctime = READ_AT - ages[i];
         TEST_OK(add(writer, i, &facts, &test_error));
     }
-    TEST_OK(ov_file_table_commit(writer, &test_error));
+    TEST_OK(ov_file_table_commit(writer, &(struct ov_id){{0}}, &test_error));
     ov_file_table_writer_close(writer);
     struct ov_file_table *table = open_table();
     for (unsigned i = 0; i < OV_ARRAY_LEN(ages); i++) {
@@ -257,7 +257,7 @@ START_TEST(what_is_not_committed_is_not_seen_and_leaves_nothing)
     TEST_OK(ov_file_table_create(NULL, &repository, source(), &writer, &test_error));
     ck_assert_ptr_null(writer);
     TEST_OK(add(NULL, 1, &facts, &test_error));
-    TEST_OK(ov_file_table_commit(NULL, &test_error));
+    TEST_OK(ov_file_table_commit(NULL, &(struct ov_id){{0}}, &test_error));
     ov_file_table_writer_close(NULL);
     ov_file_table_close(NULL);
 }
@@ -311,7 +311,7 @@ static enum ov_status write_some(void *context, struct ov_error *err)
         struct ov_file_facts facts = facts_of(i);
         OV_TRY(add(writer, i, &facts, err));
     }
-    return ov_file_table_commit(writer, err);
+    return ov_file_table_commit(writer, &(struct ov_id){{0}}, err);
 }
 
 START_TEST(no_memory_is_a_status)
