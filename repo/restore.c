@@ -1,9 +1,7 @@
 #include "repo/restore.h"
 
-#include "engine/limits.h"
 #include "repo/restore_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,28 +14,13 @@
 #define SMALL_BATCH 64
 #define OBJECT_CACHE ((size_t)16 << 20)
 
-/* What the side object says, read along with the tree. */
-struct side_stream {
-    struct ov_sequence_reader *reader;
-    struct ov_side item;
-    bool has_item;
-    size_t hole; /* next of the item's holes */
-};
-
-/* The names of a directory's entries, ascending. */
-struct names {
-    struct ov_buf bytes; /* each with a NUL */
-    size_t *starts;
-    size_t count, capacity;
-};
-
 struct plan {
     struct restore *restore;
     struct ov_tree tree;
     struct ov_snapshot snapshot;
-    struct side_stream side;
+    struct restore_side side;
     struct ov_target_dir **stack; /* by depth below the start */
-    struct names *names;          /* of what belongs in each, when others are to be deleted */
+    struct restore_names *names;  /* of what belongs in each, when others are to be deleted */
     size_t depth, capacity;
     struct restore_object **small; /* gathered for one job */
     size_t small_count;
@@ -46,17 +29,9 @@ struct plan {
     char **stand_in_paths;
     size_t stand_in_count, stand_in_capacity;
     struct ov_map kept; /* paths that `never` left as they were: nothing is linked to them */
-    struct ov_buf path;
 };
 
 /* ---- Choosing ---- */
-
-static bool is_selected(const struct plan *plan, struct ov_bytes path)
-{
-    const struct ov_restore_options *o = plan->restore->options;
-    return (!o->includes || ov_patterns_match(o->includes, path)) &&
-           !(o->excludes && ov_patterns_match(o->excludes, path));
-}
 
 static bool may_hold_selected(const struct plan *plan, struct ov_bytes path)
 {
@@ -81,64 +56,7 @@ static bool below_start(const struct plan *plan, struct ov_bytes path, struct ov
     return true;
 }
 
-/* ---- Side facts ---- */
-
-static enum ov_status next_side(struct side_stream *side, struct ov_error *err)
-{
-    struct ov_sequence_item item;
-    ov_side_release(&side->item);
-    side->hole = 0;
-    enum ov_status status = ov_sequence_reader_next(side->reader, &item, err);
-    OV_TRY(status);
-    side->has_item = status == OV_OK;
-    return side->has_item ? ov_side_decode(item.bytes, &side->item, err) : OV_OK;
-}
-
-/* Moves to the first item that is not before `path`; true when it is of this path. */
-static enum ov_status seek_side(struct side_stream *side, struct ov_bytes path, bool *is_there,
-                                struct ov_error *err)
-{
-    while (side->has_item && ov_path_compare(side->item.path, path) < 0)
-        OV_TRY(next_side(side, err));
-    *is_there = side->has_item && ov_bytes_equal(side->item.path, path);
-    return OV_OK;
-}
-
-/* The next hole of this path; OV_END when there is none. */
-static enum ov_status peek_hole(struct side_stream *side, struct ov_bytes path, struct ov_hole *out,
-                                struct ov_error *err)
-{
-    bool is_there;
-    for (;;) {
-        OV_TRY(seek_side(side, path, &is_there, err));
-        if (!is_there)
-            return OV_END;
-        if (side->hole < side->item.hole_count)
-            break;
-        OV_TRY(next_side(side, err));
-    }
-    *out = side->item.holes[side->hole];
-    return OV_OK;
-}
-
-/* Host labels stand in the first items of a path, up to the one with its first holes. */
-static enum ov_status add_host_labels(struct plan *plan, struct ov_bytes path,
-                                      struct ov_attributes *attributes, struct ov_error *err)
-{
-    bool is_there;
-    if (!plan->restore->options->host_labels)
-        return OV_OK;
-    for (;;) {
-        const struct ov_side *item = &plan->side.item;
-        OV_TRY(seek_side(&plan->side, path, &is_there, err));
-        for (size_t i = 0; is_there && i < item->xattr_count; i++)
-            OV_TRY(ov_attributes_add_xattr(attributes, item->xattrs[i].name, item->xattrs[i].value,
-                                           err));
-        if (!is_there || item->hole_count)
-            return OV_OK;
-        OV_TRY(next_side(&plan->side, err));
-    }
-}
+/* ---- Xattrs ---- */
 
 static enum ov_status add_xattrs(struct plan *plan, const struct ov_walk_event *event,
                                  struct ov_attributes *attributes, struct ov_error *err)
@@ -146,7 +64,8 @@ static enum ov_status add_xattrs(struct plan *plan, const struct ov_walk_event *
     OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
     OV_AUTO(ov_buf_release) struct ov_buf value = {0};
     const struct ov_object_source source = ov_tree_source(plan->restore->objects);
-    OV_TRY(add_host_labels(plan, event->path, attributes, err));
+    if (plan->restore->options->host_labels)
+        OV_TRY(restore_side_add_labels(&plan->side, event->path, attributes, err));
     if (ov_sequence_is_empty(&event->node.xattrs))
         return OV_OK;
     OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_XATTRS, &event->node.xattrs, &source, "xattrs",
@@ -194,37 +113,6 @@ static enum ov_status add_small(struct plan *plan, struct restore_object *object
 
 /* ---- Contents ---- */
 
-/* Finds where a chunk lies and adds the frame to the window. */
-static enum ov_status locate(struct plan *plan, struct restore_piece *piece, struct ov_error *err)
-{
-    struct restore *restore = plan->restore;
-    struct restore_window *w = restore->window;
-    struct ov_tag tag = ov_repo_tag(restore->repo, &piece->id);
-    struct ov_location location;
-    bool found;
-    uint64_t index;
-    if (w->index_number != restore->repo->index_number)
-        ov_map_clear(&w->frame_index);
-    w->index_number = restore->repo->index_number;
-    OV_TRY(ov_lookup_find(restore->repo->lookup, &tag, OV_MAX_DELTA_DEPTH + 1, &location, &found,
-                          err));
-    if (!found || location.depth > 0 || location.length != piece->chunk_length) {
-        piece->frame = RESTORE_SLOW;
-        return OV_OK;
-    }
-    const struct ov_map_key key = {location.frame_key, 0};
-    if (!ov_map_get(&w->frame_index, key, &index)) {
-        OV_TRY(
-            ov_array_grow(&w->frames, w->frame_count, &w->frame_capacity, sizeof(*w->frames), err));
-        index = w->frame_count;
-        OV_TRY(ov_map_put(&w->frame_index, key, index, err));
-        w->frames[w->frame_count++] = location;
-    }
-    piece->frame = (uint32_t)index;
-    piece->slot = location.slot;
-    return OV_OK;
-}
-
 static enum ov_status rotate(struct plan *plan, struct ov_error *err);
 
 static enum ov_status add_piece(struct plan *plan, const struct restore_piece *piece,
@@ -253,14 +141,14 @@ static enum ov_status plan_extent(struct plan *plan, struct restore_object *obje
     uint64_t end = offset + extent->length;
     if (!extent->is_zero) {
         piece.chunk_length = (uint32_t)extent->length;
-        OV_TRY(locate(plan, &piece, err));
+        OV_TRY(restore_locate(plan->restore, &piece, err));
     }
     for (uint64_t at = offset; at < end; at += piece.length) {
         struct ov_hole hole;
-        enum ov_status status = peek_hole(&plan->side, path, &hole, err);
+        enum ov_status status = restore_side_hole(&plan->side, path, &hole, err);
         OV_TRY(status);
         if (status == OV_OK && hole.offset + hole.length <= at) {
-            plan->side.hole++;
+            restore_side_pass_hole(&plan->side);
             piece.length = 0;
             continue;
         }
@@ -379,11 +267,7 @@ static enum ov_status note_name(struct plan *plan, struct ov_bytes name, struct 
 {
     if (!plan->restore->options->delete_extra || plan->depth == 0)
         return OV_OK;
-    struct names *names = &plan->names[plan->depth - 1];
-    OV_TRY(ov_array_grow(&names->starts, names->count, &names->capacity, sizeof(size_t), err));
-    names->starts[names->count++] = names->bytes.len;
-    OV_TRY(ov_buf_append(&names->bytes, name.data, name.len, err));
-    return ov_buf_append(&names->bytes, "", 1, err);
+    return restore_names_add(&plan->names[plan->depth - 1], name, err);
 }
 
 static enum ov_status push_directory(struct plan *plan, struct ov_target_dir *dir,
@@ -395,7 +279,7 @@ static enum ov_status push_directory(struct plan *plan, struct ov_target_dir *di
             realloc(plan->stack, capacity * sizeof(struct ov_target_dir *));
         if (stack)
             plan->stack = stack;
-        struct names *names = realloc(plan->names, capacity * sizeof(*names));
+        struct restore_names *names = realloc(plan->names, capacity * sizeof(*names));
         if (names)
             plan->names = names;
         if (!stack || !names) {
@@ -404,7 +288,7 @@ static enum ov_status push_directory(struct plan *plan, struct ov_target_dir *di
         }
         plan->capacity = capacity;
     }
-    plan->names[plan->depth] = (struct names){0};
+    plan->names[plan->depth] = (struct restore_names){0};
     plan->stack[plan->depth++] = dir;
     return OV_OK;
 }
@@ -430,7 +314,7 @@ static enum ov_status enter(struct plan *plan, struct ov_walker *walker,
         ov_walker_skip(walker);
         return OV_OK;
     }
-    if (is_selected(plan, event->path)) {
+    if (restore_is_selected(plan->restore, event->path)) {
         bool is_there;
         OV_TRY(make_way_down(plan, &is_there, err));
         if (!is_there)
@@ -439,79 +323,22 @@ static enum ov_status enter(struct plan *plan, struct ov_walker *walker,
     return OV_OK;
 }
 
-static void release_names(struct names *names)
-{
-    ov_buf_release(&names->bytes);
-    free(names->starts);
-}
-
-static bool is_named(const struct names *names, const char *name)
-{
-    size_t low = 0, high = names->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const char *known = (const char *)names->bytes.data + names->starts[middle];
-        int order = strcmp(known, name); /* as unsigned bytes: memcmp order */
-        if (order == 0)
-            return true;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
-}
-
-/* Removes what is in a directory and not in the snapshot. */
-static enum ov_status delete_extra_in(struct plan *plan, const struct ov_target_dir *dir,
-                                      const struct names *names, struct ov_bytes path,
-                                      int directory_fd, struct ov_error *err)
-{
-    int fd = ov_open_directory_at(directory_fd, ".", O_RDONLY);
-    DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
-    struct restore_outcome outcome = {.restore = plan->restore};
-    enum ov_status status = OV_OK;
-    if (!stream)
-        return ov_fail_errno(err, "cannot list the directory %s", dir->name);
-    for (const struct dirent *entry; status >= 0 && (entry = readdir(stream));) {
-        struct ov_error problem;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            is_named(names, entry->d_name))
-            continue;
-        ov_buf_clear(&plan->path);
-        status = ov_buf_append(&plan->path, path.data, path.len, err);
-        if (status >= 0 && path.len)
-            status = ov_buf_append(&plan->path, "/", 1, err);
-        if (status >= 0)
-            status = ov_buf_append(&plan->path, entry->d_name, strlen(entry->d_name), err);
-        if (status < 0 || !is_selected(plan, ov_buf_view(&plan->path)))
-            continue;
-        if (plan->restore->options->is_dry_run)
-            plan->restore->result->deleted++;
-        else if (ov_target_remove(fd, entry->d_name, &plan->restore->result->deleted, &problem) < 0)
-            status = restore_fail_path(&outcome, dir, entry->d_name, &problem, err);
-    }
-    closedir(stream);
-    restore_merge(plan->restore, &outcome);
-    return status;
-}
-
 static enum ov_status leave(struct plan *plan, const struct ov_walk_event *event,
                             struct ov_error *err)
 {
     struct restore *restore = plan->restore;
     struct ov_target_dir *dir = plan->stack[--plan->depth];
-    struct names *names = &plan->names[plan->depth];
+    struct restore_names *names = &plan->names[plan->depth];
     enum ov_status status = OV_OK;
     if (restore->options->delete_extra && dir->is_there && dir->has_existed && !dir->is_skipped) {
         int fd;
         status = ov_target_pin(&restore->target, dir, &fd, err);
         if (status >= 0) {
-            status = delete_extra_in(plan, dir, names, event->path, fd, err);
+            status = restore_delete_extra(restore, dir, names, event->path, fd, err);
             ov_target_unpin(&restore->target, dir);
         }
     }
-    release_names(names);
+    restore_names_release(names);
     if (status < 0 || !dir->is_there || restore->options->is_dry_run) {
         ov_target_dir_free(&restore->target, dir);
         return status;
@@ -560,7 +387,7 @@ static enum ov_status leave_hole(struct plan *plan, const struct ov_walk_event *
     if (!contents.len || contents.data[0] ||
         memcmp(contents.data, contents.data + 1, contents.len - 1) != 0)
         return OV_OK;
-    enum ov_status status = peek_hole(&plan->side, event->path, &hole, err);
+    enum ov_status status = restore_side_hole(&plan->side, event->path, &hole, err);
     OV_TRY(status);
     if (status == OV_OK && hole.offset == 0 && hole.length >= contents.len) {
         free(object->contents);
@@ -624,8 +451,8 @@ static enum ov_status find_leader(struct plan *plan, const struct ov_walk_event 
     uint64_t index;
     *out = (struct ov_bytes){0};
     const struct ov_map_key key = path_key(event->leader);
-    if (is_selected(plan, event->leader) && below_start(plan, event->leader, out) &&
-        !ov_map_get(&plan->kept, key, &index))
+    if (restore_is_selected(plan->restore, event->leader) &&
+        below_start(plan, event->leader, out) && !ov_map_get(&plan->kept, key, &index))
         return OV_OK;
     *out = (struct ov_bytes){0};
     if (ov_map_get(&plan->stand_ins, key, &index)) {
@@ -671,7 +498,7 @@ static enum ov_status plan_item(struct plan *plan, const struct ov_walk_event *e
     struct ov_bytes leader = {0};
     bool is_there, is_left;
     OV_TRY(note_name(plan, event->node.name, err));
-    if (!is_selected(plan, event->path))
+    if (!restore_is_selected(plan->restore, event->path))
         return OV_OK;
     OV_TRY(make_way_down(plan, &is_there, err));
     if (!is_there)
@@ -750,9 +577,7 @@ static enum ov_status load_snapshot(struct plan *plan, const struct ov_id *id, s
     OV_TRY(ov_objects_load(plan->restore->objects, OV_KIND_SNAPSHOT, id, &bytes, err));
     OV_TRY(ov_snapshot_decode(ov_buf_view(&bytes), &plan->snapshot, err));
     OV_TRY(ov_tree_load(plan->restore->objects, &plan->snapshot.tree, &plan->tree, err));
-    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_SIDE, &plan->snapshot.side, &source, "side object",
-                                   &plan->side.reader, err));
-    return next_side(&plan->side, err);
+    return restore_side_open(&plan->side, &plan->snapshot.side, &source, err);
 }
 
 /* Jobs come first: they work in the directories. */
@@ -761,7 +586,7 @@ static void release_plan(struct plan *plan)
     ov_lane_close(ov_steal(plan->restore->lane));
     while (plan->depth) {
         plan->depth--;
-        release_names(&plan->names[plan->depth]);
+        restore_names_release(&plan->names[plan->depth]);
         ov_target_dir_free(&plan->restore->target, plan->stack[plan->depth]);
     }
     free(plan->stack);
@@ -774,11 +599,9 @@ static void release_plan(struct plan *plan)
     free(plan->stand_in_paths);
     ov_map_release(&plan->stand_ins);
     ov_map_release(&plan->kept);
-    ov_side_release(&plan->side.item);
-    ov_sequence_reader_close(plan->side.reader);
+    restore_side_close(&plan->side);
     ov_tree_release(&plan->tree);
     ov_snapshot_release(&plan->snapshot);
-    ov_buf_release(&plan->path);
 }
 
 static void release_restore(struct restore *restore)

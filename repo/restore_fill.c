@@ -1,3 +1,4 @@
+#include "engine/limits.h"
 #include "repo/restore_internal.h"
 
 #include <stdlib.h>
@@ -292,6 +293,36 @@ enum ov_status restore_submit_window(struct restore *restore, struct restore_win
 }
 
 /* ---- The slow way ---- */
+
+enum ov_status restore_locate(struct restore *restore, struct restore_piece *piece,
+                              struct ov_error *err)
+{
+    struct restore_window *w = restore->window;
+    struct ov_tag tag = ov_repo_tag(restore->repo, &piece->id);
+    struct ov_location location;
+    bool found;
+    uint64_t index;
+    if (w->index_number != restore->repo->index_number)
+        ov_map_clear(&w->frame_index);
+    w->index_number = restore->repo->index_number;
+    OV_TRY(ov_lookup_find(restore->repo->lookup, &tag, OV_MAX_DELTA_DEPTH + 1, &location, &found,
+                          err));
+    if (!found || location.depth > 0 || location.length != piece->chunk_length) {
+        piece->frame = RESTORE_SLOW;
+        return OV_OK;
+    }
+    const struct ov_map_key key = {location.frame_key, 0};
+    if (!ov_map_get(&w->frame_index, key, &index)) {
+        OV_TRY(
+            ov_array_grow(&w->frames, w->frame_count, &w->frame_capacity, sizeof(*w->frames), err));
+        index = w->frame_count;
+        OV_TRY(ov_map_put(&w->frame_index, key, index, err));
+        w->frames[w->frame_count++] = location;
+    }
+    piece->frame = (uint32_t)index;
+    piece->slot = location.slot;
+    return OV_OK;
+}
 
 enum ov_status restore_add_slow(struct restore_window *window, const struct restore_piece *piece,
                                 struct ov_error *err)

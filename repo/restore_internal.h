@@ -1,6 +1,7 @@
 /*
- * What the parts of a restore share: restore.c plans, restore_fill.c writes contents,
- * restore_object.c makes single objects.
+ * What the parts of a restore share: restore.c plans, restore_side.c tells it of host facts,
+ * restore_extra.c removes what does not belong, restore_fill.c writes contents, restore_object.c
+ * makes single objects.
  */
 #ifndef OV_REPO_RESTORE_INTERNAL_H
 #define OV_REPO_RESTORE_INTERNAL_H
@@ -103,6 +104,58 @@ struct restore {
     uint64_t untold;
 };
 
+/* What the side object says, read along with the tree. */
+struct restore_side {
+    struct ov_sequence_reader *reader;
+    struct ov_side item;
+    bool has_item;
+    size_t hole; /* next of the item's holes */
+};
+
+/* The names of a directory's entries, ascending. */
+struct restore_names {
+    struct ov_buf bytes; /* each with a NUL */
+    size_t *starts;
+    size_t count, capacity;
+};
+
+/* ---- restore_side.c ---- */
+
+/* side: zeroed, and released by restore_side_close() whatever this returns. */
+OV_MUST_CHECK enum ov_status restore_side_open(struct restore_side *side,
+                                               const struct ov_sequence *items,
+                                               const struct ov_object_source *source,
+                                               struct ov_error *err);
+void restore_side_close(struct restore_side *side);
+
+/* The next hole of a path; OV_END when there is none. Paths come in path order. */
+OV_MUST_CHECK enum ov_status restore_side_hole(struct restore_side *side, struct ov_bytes path,
+                                               struct ov_hole *out, struct ov_error *err);
+void restore_side_pass_hole(struct restore_side *side);
+
+/* Adds the host labels of a path, which must be asked for before its holes. */
+OV_MUST_CHECK enum ov_status restore_side_add_labels(struct restore_side *side,
+                                                     struct ov_bytes path,
+                                                     struct ov_attributes *attributes,
+                                                     struct ov_error *err);
+
+/* ---- restore_extra.c ---- */
+
+/* Whether the patterns choose a path. */
+bool restore_is_selected(const struct restore *restore, struct ov_bytes path);
+
+/* Names come in ascending order. */
+OV_MUST_CHECK enum ov_status restore_names_add(struct restore_names *names, struct ov_bytes name,
+                                               struct ov_error *err);
+void restore_names_release(struct restore_names *names);
+
+/* Removes what is in a directory, at `path` and open as directory_fd, and not among `names`. */
+OV_MUST_CHECK enum ov_status restore_delete_extra(struct restore *restore,
+                                                  const struct ov_target_dir *dir,
+                                                  const struct restore_names *names,
+                                                  struct ov_bytes path, int directory_fd,
+                                                  struct ov_error *err);
+
 /* ---- restore_object.c ---- */
 
 OV_MUST_CHECK enum ov_status restore_object_new(struct ov_target_dir *dir,
@@ -174,6 +227,10 @@ OV_MUST_CHECK enum ov_status restore_lane_open(struct restore *restore, struct o
 OV_MUST_CHECK enum ov_status restore_submit_objects(struct restore *restore,
                                                     struct restore_object **objects, size_t count,
                                                     struct ov_error *err);
+
+/* Finds where a piece's chunk lies, and adds the frame to the window. */
+OV_MUST_CHECK enum ov_status restore_locate(struct restore *restore, struct restore_piece *piece,
+                                            struct ov_error *err);
 
 /* Has a piece written the slow way, when the window is finished. */
 OV_MUST_CHECK enum ov_status restore_add_slow(struct restore_window *window,
