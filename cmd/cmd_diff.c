@@ -4,8 +4,6 @@
 #include "cmd/output.h"
 #include "repo/diff.h"
 
-#include <string.h>
-
 static struct {
     struct ov_strings ignored;
 } args;
@@ -17,22 +15,6 @@ struct comparison {
     unsigned ignored;
     struct ov_diff_totals totals; /* without what is ignored */
 };
-
-static enum ov_status parse_ignored(struct ov_session *session, unsigned *out, struct ov_error *err)
-{
-    for (size_t i = 0; i < args.ignored.count; i++) {
-        unsigned bit = 0;
-        for (unsigned n = 0; n < OV_DIFFERENCE_BITS; n++) {
-            if (strcmp(ov_difference_name(1U << n), args.ignored.items[i]) == 0)
-                bit = 1U << n;
-        }
-        if (!bit)
-            return ov_session_usage(session, err, "--ignore: '%.100s' is nothing that can differ",
-                                    args.ignored.items[i]);
-        *out |= bit;
-    }
-    return OV_OK;
-}
 
 /* As in restic: + - T(ype) M(odified) U(pdated metadata). */
 static char letter_of(const struct ov_difference *difference, unsigned bits)
@@ -182,7 +164,7 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     struct ov_id ids[2], trees[2];
     struct ov_diff_totals all;
     (void)argc;
-    OV_TRY(parse_ignored(session, &comparison.ignored, err));
+    OV_TRY(ov_ignore_arguments(session, &args.ignored, &comparison.ignored, err));
     OV_TRY(ov_session_open(session, err));
     for (size_t i = 0; i < OV_ARRAY_LEN(ids); i++) {
         const struct ov_snapshot_record *snapshot;

@@ -3,28 +3,10 @@
 #include "cmd/image.h"
 #include "cmd/session.h"
 
-#include <string.h>
-
 static struct {
     struct ov_strings includes, excludes, ignored;
     const char *path;
 } args;
-
-static enum ov_status parse_ignored(struct ov_session *session, unsigned *out, struct ov_error *err)
-{
-    *out = 0;
-    for (size_t i = 0; i < args.ignored.count; i++) {
-        unsigned bit = 0;
-        for (unsigned n = 0; n < OV_DIFFERENCE_BITS; n++)
-            if (strcmp(ov_difference_name(1U << n), args.ignored.items[i]) == 0)
-                bit = 1U << n;
-        if (!bit)
-            return ov_session_usage(session, err, "--ignore: '%.100s' is nothing that can differ",
-                                    args.ignored.items[i]);
-        *out |= bit;
-    }
-    return OV_OK;
-}
 
 static enum ov_status run(struct ov_session *session, int argc, char **argv, struct ov_error *err)
 {
@@ -40,7 +22,7 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     };
     OV_TRY(ov_pattern_arguments(session, &args.includes, NULL, &includes, err));
     OV_TRY(ov_pattern_arguments(session, &args.excludes, NULL, &excludes, err));
-    OV_TRY(parse_ignored(session, &options.ignored, err));
+    OV_TRY(ov_ignore_arguments(session, &args.ignored, &options.ignored, err));
     if (args.path)
         OV_TRY(ov_path_argument(session, args.path, &path, err));
     options.subdirectory = ov_buf_view(&path);

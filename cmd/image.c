@@ -1,5 +1,6 @@
 #include "cmd/image.h"
 
+#include "repo/difference.h"
 #include "repo/reference.h"
 
 #include <string.h>
@@ -31,6 +32,24 @@ enum ov_status ov_path_argument(struct ov_session *session, const char *text, st
     }
     OV_TRY(ov_buf_append(out, "", 1, err));
     out->len--;
+    return OV_OK;
+}
+
+enum ov_status ov_ignore_arguments(struct ov_session *session, const struct ov_strings *names,
+                                   unsigned *out, struct ov_error *err)
+{
+    *out = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        unsigned bit = 0;
+        for (unsigned n = 0; n < OV_DIFFERENCE_BITS; n++) {
+            if (strcmp(ov_difference_name(1U << n), names->items[i]) == 0)
+                bit = 1U << n;
+        }
+        if (!bit)
+            return ov_session_usage(session, err, "--ignore: '%.100s' is nothing that can differ",
+                                    names->items[i]);
+        *out |= bit;
+    }
     return OV_OK;
 }
 

@@ -23,6 +23,14 @@ OV_MUST_CHECK enum ov_status ov_image_argument(struct ov_session *session, const
 OV_MUST_CHECK enum ov_status ov_path_argument(struct ov_session *session, const char *text,
                                               struct ov_buf *out, struct ov_error *err);
 
+/*
+ * What --ignore names, as bits of what can differ (repo/difference.h). Errors: INVALID (a usage
+ * error).
+ */
+OV_MUST_CHECK enum ov_status ov_ignore_arguments(struct ov_session *session,
+                                                 const struct ov_strings *names, unsigned *out,
+                                                 struct ov_error *err);
+
 /* Patterns from options; files: of patterns, may be NULL. Errors: as ov_patterns_add_file(). */
 OV_MUST_CHECK enum ov_status ov_pattern_arguments(struct ov_session *session,
                                                   const struct ov_strings *patterns,

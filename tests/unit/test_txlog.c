@@ -609,18 +609,23 @@ START_TEST(verifying_finds_what_opening_passes_over)
 END_TEST
 
 /* A checkpoint that is sealed and chained, but tells another story. */
+static void put_empty_checkpoint(struct fixture *f, const struct ov_txlog *log)
+{
+    OV_AUTO(ov_state_release) struct ov_state state = {0};
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    state.number = 3;
+    state.hash = ov_txlog_state(log)->hash;
+    state.config = ov_txlog_state(log)->config;
+    TEST_OK(ov_checkpoint_encode(&state, f->keyring, &file, &test_error));
+    test_backend_put(f->memory, "checkpoints/0000000000000003", ov_buf_view(&file));
+}
+
 START_TEST(verifying_holds_checkpoints_to_the_log)
 {
     FIXTURE;
     OV_AUTO(ov_txlog_close_auto) struct ov_txlog *log = open_log(&f);
-    OV_AUTO(ov_state_release) struct ov_state state = {0};
-    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
     commit_many(log, 1, 3);
-    state.number = 3;
-    state.hash = ov_txlog_state(log)->hash;
-    state.config = ov_txlog_state(log)->config;
-    TEST_OK(ov_checkpoint_encode(&state, f.keyring, &file, &test_error));
-    test_backend_put(f.memory, "checkpoints/0000000000000003", ov_buf_view(&file));
+    put_empty_checkpoint(&f, log);
     ck_assert_uint_eq(verify(log), 1);
     OV_AUTO(ov_txlog_close_auto) struct ov_txlog *misled = open_log(&f);
     ck_assert_uint_ge(verify(misled), 1);
@@ -645,14 +650,8 @@ START_TEST(verifying_holds_the_state_to_the_log)
 {
     FIXTURE;
     OV_AUTO(ov_txlog_close_auto) struct ov_txlog *log = open_log(&f);
-    OV_AUTO(ov_state_release) struct ov_state state = {0};
-    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
     commit_many(log, 1, 3);
-    state.number = 3;
-    state.hash = ov_txlog_state(log)->hash;
-    state.config = ov_txlog_state(log)->config;
-    TEST_OK(ov_checkpoint_encode(&state, f.keyring, &file, &test_error));
-    test_backend_put(f.memory, "checkpoints/0000000000000003", ov_buf_view(&file));
+    put_empty_checkpoint(&f, log);
     OV_AUTO(ov_txlog_close_auto) struct ov_txlog *misled = open_log(&f);
     remove_object(&f, "checkpoints/0000000000000003");
     ck_assert_uint_eq(verify(log), 0);
