@@ -1,6 +1,7 @@
 #include "engine/crypto.h"
 #include "tests/support/support.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 static struct ov_secret counting_key(void)
@@ -76,6 +77,39 @@ START_TEST(what_was_sealed_opens_in_place_and_apart)
 }
 END_TEST
 
+/* Large pieces go through libcrypto: libsodium has to agree, in both directions. */
+START_TEST(large_seals_are_those_of_libsodium)
+{
+    static const size_t lengths[] = {16383, 16384, 16385, 100001, (size_t)5 << 20};
+    struct ov_secret key = counting_key();
+    uint8_t nonce[OV_NONCE_SIZE] = {9, 8, 7, [15] = 6, [16] = 5, [23] = 4};
+    struct ov_bytes ad = ov_bytes_of_string("a header");
+    for (size_t i = 0; i < OV_ARRAY_LEN(lengths); i++) {
+        size_t len = lengths[i];
+        uint8_t *plain = test_random_bytes(i, len);
+        uint8_t *sealed = malloc(len + OV_SEAL_OVERHEAD),
+                *expected = malloc(len + OV_SEAL_OVERHEAD);
+        ck_assert(sealed && expected);
+        ov_seal(&key, nonce, ad, plain, len, sealed);
+        crypto_aead_xchacha20poly1305_ietf_encrypt(expected, NULL, plain, len, ad.data, ad.len,
+                                                   NULL, nonce, key.bytes);
+        ck_assert_mem_eq(sealed, expected, len + OV_SEAL_OVERHEAD);
+        ck_assert(ov_unseal(&key, nonce, ad, sealed, len + OV_SEAL_OVERHEAD, expected));
+        ck_assert_mem_eq(expected, plain, len);
+        for (size_t at = 0; at < len + OV_SEAL_OVERHEAD; at += len / 5) {
+            sealed[at] ^= 0x10;
+            ck_assert(!ov_unseal(&key, nonce, ad, sealed, len + OV_SEAL_OVERHEAD, expected));
+            sealed[at] ^= 0x10;
+        }
+        ck_assert(ov_unseal(&key, nonce, ad, sealed, len + OV_SEAL_OVERHEAD, sealed));
+        ck_assert_mem_eq(sealed, plain, len);
+        free(plain);
+        free(sealed);
+        free(expected);
+    }
+}
+END_TEST
+
 START_TEST(every_flipped_bit_is_refused)
 {
     struct ov_secret key = counting_key();
@@ -136,6 +170,7 @@ int main(void)
         known_answers_of_macs,
         known_answer_of_the_seal,
         what_was_sealed_opens_in_place_and_apart,
+        large_seals_are_those_of_libsodium,
         every_flipped_bit_is_refused,
         a_cut_seal_is_refused,
         a_password_key_depends_on_all_it_is_made_of,
