@@ -10,15 +10,17 @@
 const struct ov_packer_options ov_packer_defaults = {
     .compression =
         {
-            [OV_BUCKET_PLAIN] = {.level = 1, .window_log = 22, .hash_log = 15, .min_match = 6},
-            [OV_BUCKET_X86] = {.level = 1, .window_log = 22, .hash_log = 15, .min_match = 6},
+            [OV_BUCKET_TEXT] = {.level = 1, .window_log = 22, .hash_log = 15, .min_match = 6},
+            [OV_BUCKET_X86] = {.level = 1, .window_log = 20, .hash_log = 15, .min_match = 6},
+            [OV_BUCKET_BINARY] = {.level = 1, .window_log = 20, .hash_log = 14, .min_match = 6},
             [OV_BUCKET_PACKED] = {.level = 1},
             [OV_BUCKET_METADATA] = {.level = 6},
         },
     .frame_size =
         {
-            [OV_BUCKET_PLAIN] = (size_t)4 << 20,
+            [OV_BUCKET_TEXT] = (size_t)4 << 20,
             [OV_BUCKET_X86] = (size_t)4 << 20,
+            [OV_BUCKET_BINARY] = (size_t)4 << 20,
             [OV_BUCKET_PACKED] = (size_t)4 << 20,
             [OV_BUCKET_METADATA] = (size_t)1 << 20,
         },

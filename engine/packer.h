@@ -15,12 +15,15 @@
 #include "engine/pack_writer.h"
 
 enum ov_bucket {
-    OV_BUCKET_PLAIN,    /* contents of no special kind */
+    OV_BUCKET_TEXT,
     OV_BUCKET_X86,      /* machine code: goes through the branch filter */
+    OV_BUCKET_BINARY,   /* neither: tables, symbols, data of programs */
     OV_BUCKET_PACKED,   /* compressed already: not worth much time */
     OV_BUCKET_METADATA, /* trees, lists, side objects, snapshots */
+    /* No bucket: what is to be decided by looking at the chunk (engine/bucket.h). */
+    OV_BUCKET_BY_CONTENT,
 };
-#define OV_BUCKET_COUNT 4
+#define OV_BUCKET_COUNT OV_BUCKET_BY_CONTENT
 
 /* Where packs go. */
 struct ov_pack_store {

@@ -1,5 +1,6 @@
 #include "repo/object_writer.h"
 
+#include "engine/bucket.h"
 #include "engine/limits.h"
 #include "repo/layout.h"
 
@@ -245,7 +246,7 @@ enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kin
         .stored_len = (uint32_t)bytes.len,
         .id = *id,
     };
-    return ov_packer_add(writer->packer, bucket, &row, bytes.data, err);
+    return ov_packer_add(writer->packer, ov_bucket_of_chunk(bucket, bytes), &row, bytes.data, err);
 }
 
 /* ---- The segment ---- */

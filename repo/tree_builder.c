@@ -225,8 +225,8 @@ static enum ov_status add_xattrs(struct ov_tree_builder *b, const struct ov_file
         xattr.is_chunk = xattr.value.len > OV_INLINE_XATTR_MAX;
         if (xattr.is_chunk) {
             ov_id_compute(OV_KIND_DATA, xattr.value.data, xattr.value.len, &xattr.id);
-            OV_TRY(b->options.store.put_data(b->options.store.context, OV_BUCKET_PLAIN, &xattr.id,
-                                             xattr.value, err));
+            OV_TRY(b->options.store.put_data(b->options.store.context, OV_BUCKET_BY_CONTENT,
+                                             &xattr.id, xattr.value, err));
         }
         struct ov_writer w;
         ov_buf_clear(&b->scratch);

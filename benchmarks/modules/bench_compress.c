@@ -89,9 +89,14 @@ static enum ov_status take_file(void *context, const char *path, const struct st
                                 struct ov_bytes bytes, struct ov_error *err)
 {
     struct corpus_data *corpus = context;
-    struct ov_buf *data = &corpus->works[ov_bucket_of_file(bytes)].data;
+    enum ov_bucket file = ov_bucket_of_file(bytes);
     OV_TRY(add_node(&corpus->works[OV_BUCKET_METADATA].data, path, st, bytes, err));
-    return ov_buf_append(data, bytes.data, bytes.len, err);
+    for (size_t at = 0, len; at < bytes.len; at += len) {
+        len = bytes.len - at < CHUNK ? bytes.len - at : CHUNK;
+        enum ov_bucket bucket = ov_bucket_of_chunk(file, ov_bytes_of(bytes.data + at, len));
+        OV_TRY(ov_buf_append(&corpus->works[bucket].data, bytes.data + at, len, err));
+    }
+    return OV_OK;
 }
 
 static struct ov_bytes frame_of(const struct work *work, size_t index)
@@ -247,7 +252,8 @@ static enum ov_status measure(const struct bench_options *options, const char *b
 
 static enum ov_status run(const struct bench_options *options, struct ov_error *err)
 {
-    static const char *const names[OV_BUCKET_COUNT] = {"plain", "x86", "packed", "metadata"};
+    static const char *const names[OV_BUCKET_COUNT] = {"text", "x86", "binary", "packed",
+                                                       "metadata"};
     static char lib[] = "/usr/lib", share[] = "/usr/share";
     static char *defaults[] = {lib, share};
     static struct bench_table table;

@@ -102,9 +102,10 @@ static enum ov_status end_frame(struct sweep *sweep, size_t f, enum ov_bucket bu
     return OV_OK;
 }
 
-static enum ov_status add_chunk(struct sweep *sweep, enum ov_bucket bucket,
+static enum ov_status add_chunk(struct sweep *sweep, enum ov_bucket file,
                                 const struct ov_hash_item *item, struct ov_error *err)
 {
+    enum ov_bucket bucket = ov_bucket_of_chunk(file, ov_bytes_of(item->data, item->len));
     const struct ov_map_key key = {ov_load64(item->id.bytes), ov_load64(item->id.bytes + 8)};
     uint64_t ignored;
     sweep->references++;

@@ -65,8 +65,8 @@ static bool put(struct fixture *f, uint64_t i)
 {
     struct ov_id id = id_of(i);
     bool is_new = false;
-    TEST_OK(ov_object_writer_put(f->writer, OV_KIND_DATA, OV_BUCKET_PLAIN, &id, chunk(i), &is_new,
-                                 &test_error));
+    TEST_OK(ov_object_writer_put(f->writer, OV_KIND_DATA, OV_BUCKET_BY_CONTENT, &id, chunk(i),
+                                 &is_new, &test_error));
     return is_new;
 }
 
@@ -301,8 +301,8 @@ START_TEST(no_single_failure_harms_what_is_there)
         test_faulty_backend_fail(f.repo->backend, TEST_CALL_ANY, NULL, n, 1,
                                  n % 2 ? TEST_FAULT_ERROR : TEST_FAULT_SHORT);
         struct ov_id id = id_of(1);
-        enum ov_status status = ov_object_writer_put(f.writer, OV_KIND_DATA, OV_BUCKET_PLAIN, &id,
-                                                     chunk(1), NULL, &test_error);
+        enum ov_status status = ov_object_writer_put(f.writer, OV_KIND_DATA, OV_BUCKET_BY_CONTENT,
+                                                     &id, chunk(1), NULL, &test_error);
         if (status == OV_OK)
             status = commit(&f);
         bool was_struck = test_faulty_backend_faults(f.repo->backend) > 0;
@@ -325,8 +325,8 @@ static enum ov_status put_and_flush(void *context, struct ov_error *err)
     OV_TRY(ov_object_writer_open(f->repo, f->workers, &options, &writer, err));
     for (uint64_t i = 0; i < 20; i++) {
         struct ov_id id = id_of(i);
-        OV_TRY(
-            ov_object_writer_put(writer, OV_KIND_DATA, OV_BUCKET_PLAIN, &id, chunk(i), NULL, err));
+        OV_TRY(ov_object_writer_put(writer, OV_KIND_DATA, OV_BUCKET_BY_CONTENT, &id, chunk(i), NULL,
+                                    err));
     }
     return ov_object_writer_flush(writer, err);
 }

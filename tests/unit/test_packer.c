@@ -332,7 +332,7 @@ START_TEST(closing_aborts_what_was_not_flushed)
         for (uint64_t i = 0; i < 100; i++) {
             struct ov_bytes bytes = chunk(i);
             struct ov_chunk_row row = test_row(OV_KIND_DATA, bytes);
-            TEST_OK(ov_packer_add(packer, OV_BUCKET_PLAIN, &row, bytes.data, &test_error));
+            TEST_OK(ov_packer_add(packer, OV_BUCKET_TEXT, &row, bytes.data, &test_error));
         }
         ov_packer_close(packer);
         ov_workers_close(workers);
