@@ -2,6 +2,7 @@
 
 #include "cmd/credential.h"
 #include "cmd/interrupt.h"
+#include "cmd/json.h"
 #include "cmd/output.h"
 #include "cmd/progress_bar.h"
 #include "engine/crypto.h"
@@ -21,6 +22,24 @@ struct ov_globals ov_globals;
 static void on_warning(void *context, const char *path, const struct ov_error *error)
 {
     ov_session_warn(context, path, error);
+}
+
+static void on_each(void *context, const char *what, const char *path)
+{
+    const struct ov_session *session = context;
+    struct ov_json json;
+    struct ov_error problem;
+    ov_progress_bar_hide(session->bar);
+    if (ov_globals.is_json) {
+        ov_json_init(&json, "verbose_status");
+        ov_json_text(&json, "action", what);
+        ov_json_name(&json, "item", ov_bytes_of_string(path));
+        if (ov_json_print(&json, stderr, &problem) >= 0)
+            return;
+    }
+    fprintf(stderr, "%-9s ", what);
+    ov_print_name(stderr, ov_bytes_of_string(path));
+    fputc('\n', stderr);
 }
 
 static void on_progress(void *context, const struct ov_progress *progress)
@@ -84,7 +103,13 @@ static uint64_t processors(void)
 
 enum ov_status ov_session_begin(struct ov_session *session, struct ov_error *err)
 {
-    session->report = (struct ov_report){session, on_warning, on_progress, on_poll};
+    session->report = (struct ov_report){
+        .context = session,
+        .warn = on_warning,
+        .progress = on_progress,
+        .each = ov_globals.verbosity ? on_each : NULL,
+        .is_cancelled = on_poll,
+    };
     const struct ov_progress_bar_options bar = {
         .verb = session->command->name,
         .is_json = ov_globals.is_json,

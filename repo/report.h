@@ -23,6 +23,8 @@ struct ov_report {
     /* Something that did not stop the work. path: what it is about, or NULL. */
     void (*warn)(void *context, const char *path, const struct ov_error *error);
     void (*progress)(void *context, const struct ov_progress *progress);
+    /* A path that was worked on, and what became of it. NULL: nobody wants to know. */
+    void (*each)(void *context, const char *what, const char *path);
     /* True when the person asked to stop. */
     bool (*is_cancelled)(void *context);
 };
@@ -39,6 +41,13 @@ static inline void ov_report_progress(const struct ov_report *report,
 {
     if (report && report->progress)
         report->progress(report->context, progress);
+}
+
+static inline void ov_report_each(const struct ov_report *report, const char *what,
+                                  const char *path)
+{
+    if (report && report->each)
+        report->each(report->context, what, path);
 }
 
 /* INTERRUPTED when the person asked to stop. */

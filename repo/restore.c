@@ -506,6 +506,7 @@ static enum ov_status plan_item(struct plan *plan, const struct ov_walk_event *e
     OV_TRY(is_left_alone(plan, event, &is_left, err));
     if (is_left)
         return OV_OK;
+    ov_report_each(plan->restore->options->report, "restored", (const char *)event->path.data);
     if (event->leader.len)
         OV_TRY(find_leader(plan, event, &leader, err));
     if (!leader.len)

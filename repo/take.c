@@ -144,12 +144,15 @@ static enum ov_status count_file(void *context, enum ov_found_kind kind, struct 
         return OV_OK;
     }
     advance_parent(take, path);
-    if (!parent->has_event || ov_path_compare(parent->event.path, path) != 0)
+    if (!parent->has_event || ov_path_compare(parent->event.path, path) != 0) {
         take->counts->files_new++;
-    else if (ov_node_is_same(&parent->event.node, node))
+        ov_report_each(take->options->report, "new", (const char *)path.data);
+    } else if (ov_node_is_same(&parent->event.node, node)) {
         take->counts->files_unmodified++;
-    else
+    } else {
         take->counts->files_changed++;
+        ov_report_each(take->options->report, "changed", (const char *)path.data);
+    }
     return OV_OK;
 }
 

@@ -223,7 +223,10 @@ static enum ov_status load_checkpoint(struct ov_txlog *log, struct ov_error *err
     for (size_t i = 0; i < numbers.count; i++) {
         struct ov_state state;
         struct ov_error problem;
-        if (read_checkpoint(log, numbers.items[i], &state, &problem) < 0) {
+        enum ov_status status = read_checkpoint(log, numbers.items[i], &state, &problem);
+        if (status == OV_ERR_NO_MEMORY)
+            return ov_fail_no_memory(err);
+        if (status < 0) {
             ov_report_warn(log->options.report, NULL, &problem);
             continue;
         }
@@ -472,7 +475,11 @@ static enum ov_status try_commit(struct ov_txlog *log, uint64_t base, const char
     OV_TRY(settle(log, err));
     OV_TRY(create_entry(log, &entry, ov_buf_view(&file), err));
     log->durable = entry.number;
-    return ov_state_apply(&log->state, &entry, &hash, err);
+    if (ov_state_apply(&log->state, &entry, &hash, err) < 0) /* for want of memory: it is valid */
+        return ov_fail(err, OV_ERR_UNKNOWN,
+                       "entry %llu was written to the log, but there is no memory to go on",
+                       (unsigned long long)entry.number);
+    return OV_OK;
 }
 
 enum ov_status ov_txlog_commit(struct ov_txlog *log, uint64_t base, const char *command,

@@ -2,6 +2,7 @@
 
 #include "engine/base/file.h"
 #include "engine/crypto.h"
+#include "repo/layout.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -299,14 +300,45 @@ enum ov_status ov_local_open(const char *path, struct ov_backend **out, struct o
     return OV_OK;
 }
 
-static enum ov_status refuse_entry(void *context, const char *name, uint64_t size,
-                                   struct ov_error *err)
+/* What is in a directory that shall become a repository. */
+struct found {
+    bool has_config;
+    bool has_parts; /* of a repository */
+    char foreign[OV_NAME_MAX];
+};
+
+static enum ov_status note_entry(void *context, const char *name, uint64_t size,
+                                 struct ov_error *err)
 {
+    struct found *found = context;
+    bool is_part = strcmp(name, OV_PATH_HEAD) == 0 || strcmp(name, OV_PATH_RESERVE) == 0;
     (void)size;
-    if (strcmp(name, "lost+found") == 0)
-        return OV_OK;
-    return ov_fail(err, OV_ERR_EXISTS, "%s is not empty: it contains %s", (const char *)context,
-                   name);
+    (void)err;
+    for (size_t i = 0; i < OV_ARRAY_LEN(directories); i++)
+        is_part |= strcmp(name, directories[i]) == 0;
+    if (strcmp(name, OV_PATH_CONFIG) == 0)
+        found->has_config = true;
+    else if (is_part)
+        found->has_parts = true;
+    else if (strcmp(name, "lost+found") != 0)
+        snprintf(found->foreign, sizeof(found->foreign), "%s", name);
+    return OV_OK;
+}
+
+static enum ov_status expect_empty(struct local *local, const char *path, struct ov_error *err)
+{
+    struct found found = {0};
+    OV_TRY(local_list(&local->base, ".", note_entry, &found, err));
+    if (found.has_config)
+        return ov_fail(err, OV_ERR_EXISTS, "%s is a repository already", path);
+    if (*found.foreign)
+        return ov_fail(err, OV_ERR_EXISTS, "%s is not empty: it contains %s", path, found.foreign);
+    if (found.has_parts)
+        return ov_fail(err, OV_ERR_EXISTS,
+                       "%s holds parts of a repository, but no config: if an init was interrupted "
+                       "there, remove it and try again",
+                       path);
+    return OV_OK;
 }
 
 static enum ov_status make_subdirectories(struct local *local, struct ov_error *err)
@@ -384,8 +416,7 @@ enum ov_status ov_local_create(const char *path, struct ov_backend **out, struct
     OV_TRY(ov_make_directories(path, err));
     struct local *local;
     OV_TRY(open_root(path, &local, err));
-    enum ov_status status =
-        local_list(&local->base, ".", refuse_entry, (void *)(uintptr_t)path, err);
+    enum ov_status status = expect_empty(local, path, err);
     if (status >= 0)
         status = sync_ancestors(local->root, missing, err);
     if (status >= 0)
