@@ -46,6 +46,13 @@ struct ov_label {
     char *value;
 };
 
+#define OV_LAYERS_MAX 1024
+
+/* The first bytes of the raw digest that is a layer's diff_id. */
+struct ov_layer_key {
+    uint8_t bytes[16];
+};
+
 /* What the log keeps of a snapshot, so that listing needs no pack. Owns what it points to. */
 struct ov_snapshot_record {
     struct ov_id id;
@@ -62,6 +69,9 @@ struct ov_snapshot_record {
     struct ov_id *packs; /* ascending */
     size_t pack_count;
     uint64_t errors; /* paths that could not be read */
+    /* For each layer with a recipe the beginning of its diff_id, in order. */
+    struct ov_layer_key *layers;
+    size_t layer_count;
 };
 
 void ov_snapshot_record_release(struct ov_snapshot_record *record);

@@ -2,6 +2,7 @@
 
 #include "engine/msgpack_reader.h"
 #include "engine/msgpack_writer.h"
+#include "repo/recipe_item.h"
 
 #define SPLIT_BITS 6
 #define SPLIT_LEVELS 5
@@ -14,7 +15,7 @@ static const struct {
 } types[OV_SEQUENCE_TYPES] = {
     [OV_SEQUENCE_ENTRIES] = {OV_KIND_TREE, 512}, [OV_SEQUENCE_EXTENTS] = {OV_KIND_LIST, 1024},
     [OV_SEQUENCE_XATTRS] = {OV_KIND_LIST, 1024}, [OV_SEQUENCE_LINKS] = {OV_KIND_LIST, 1024},
-    [OV_SEQUENCE_SIDE] = {OV_KIND_SIDE, 1024},
+    [OV_SEQUENCE_SIDE] = {OV_KIND_SIDE, 1024},   [OV_SEQUENCE_RECIPE] = {OV_KIND_LIST, 1024},
 };
 
 enum ov_kind ov_sequence_kind(enum ov_sequence_type type)
@@ -71,6 +72,24 @@ static enum ov_status inspect_extent(struct ov_cursor *c, struct ov_sequence_ite
     return OV_OK;
 }
 
+static enum ov_status inspect_recipe(struct ov_cursor *c, struct ov_sequence_item *out,
+                                     struct ov_error *err)
+{
+    struct ov_recipe_item item;
+    OV_TRY(ov_recipe_item_read(c, &item, err));
+    out->weight = item.length;
+    if (item.kind == OV_RECIPE_CHUNK) {
+        out->has_split = true;
+        out->split = ov_load32(item.id.bytes);
+    } else if (item.kind == OV_RECIPE_FILE) {
+        struct ov_id hash;
+        ov_hash("ociv2 split", item.path.data, item.path.len, &hash);
+        out->has_split = true;
+        out->split = ov_load32(hash.bytes);
+    }
+    return OV_OK;
+}
+
 /* The key: member 0 of a map, or the first item of an array. */
 static enum ov_status inspect_keyed(struct ov_cursor *c, enum ov_sequence_type type,
                                     struct ov_sequence_item *out, struct ov_error *err)
@@ -103,6 +122,8 @@ enum ov_status ov_sequence_inspect(enum ov_sequence_type type, struct ov_bytes b
     *out = (struct ov_sequence_item){.bytes = bytes};
     if (type == OV_SEQUENCE_EXTENTS)
         return inspect_extent(&c, out, err);
+    if (type == OV_SEQUENCE_RECIPE)
+        return inspect_recipe(&c, out, err);
     return inspect_keyed(&c, type, out, err);
 }
 

@@ -14,8 +14,15 @@ enum ov_sequence_type {
     OV_SEQUENCE_XATTRS,  /* by name */
     OV_SEQUENCE_LINKS,   /* [path, leader], by path */
     OV_SEQUENCE_SIDE,    /* host facts, by path; a path may repeat */
+    OV_SEQUENCE_RECIPE,  /* of a layer's archive; no keys. docs/format/image.md */
 };
-#define OV_SEQUENCE_TYPES 5
+#define OV_SEQUENCE_TYPES 6
+
+/* Whether items are found by their place in a run of bytes instead of by a key. */
+static inline bool ov_sequence_is_weighed(enum ov_sequence_type type)
+{
+    return type == OV_SEQUENCE_EXTENTS || type == OV_SEQUENCE_RECIPE;
+}
 
 /* How a sequence lies in its owner. */
 struct ov_sequence {
@@ -54,10 +61,10 @@ OV_MUST_CHECK enum ov_status ov_sequence_read(struct ov_cursor *c, enum ov_seque
 /* What splitting and searching need to know of one encoded item. */
 struct ov_sequence_item {
     struct ov_bytes bytes;
-    struct ov_bytes key; /* borrowed from bytes; empty in extents */
+    struct ov_bytes key; /* borrowed from bytes; empty in extents and recipes */
     bool has_split;
     uint32_t split;  /* the q of the format */
-    uint64_t weight; /* extents: bytes */
+    uint64_t weight; /* extents and recipes: bytes */
 };
 
 /* The shortest key: in side objects the empty path stands for the root. */

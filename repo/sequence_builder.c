@@ -100,7 +100,7 @@ static enum ov_status hand_up(struct ov_sequence_builder *builder, unsigned numb
     ov_write_array(&w, 3);
     ov_write_bin(&w, level->last_object.bytes, OV_ID_SIZE);
     ov_write_uint(&w, level->sequence_items);
-    if (builder->type == OV_SEQUENCE_EXTENTS)
+    if (ov_sequence_is_weighed(builder->type))
         ov_write_uint(&w, level->weight);
     else
         ov_write_bin(&w, level->last_key.data, level->last_key.len);

@@ -139,7 +139,7 @@ static enum ov_status read_branch(struct ov_sequence_reader *reader, struct ov_c
     OV_TRY(ov_read_array_exact(c, 3, err));
     OV_TRY(ov_read_bin_exact(c, out->id.bytes, OV_ID_SIZE, err));
     OV_TRY(ov_read_uint(c, UINT64_MAX, &out->items, err));
-    if (reader->type == OV_SEQUENCE_EXTENTS)
+    if (ov_sequence_is_weighed(reader->type))
         return ov_read_uint(c, INT64_MAX, &out->weight, err);
     return ov_read_bin(c, ov_sequence_key_min(reader->type), 65535, &out->last_key, err);
 }
@@ -183,8 +183,8 @@ static enum ov_status check_end(struct ov_sequence_reader *reader, unsigned dept
     bool key_fits =
         ov_bytes_equal(ov_buf_view(&object->promised_key), ov_buf_view(&reader->previous_key));
     if (object->seen_items != object->promised_items ||
-        (reader->type == OV_SEQUENCE_EXTENTS ? object->seen_weight != object->promised_weight
-                                             : !key_fits))
+        (ov_sequence_is_weighed(reader->type) ? object->seen_weight != object->promised_weight
+                                              : !key_fits))
         return fail(reader, "a table that does not hold what it promises", err);
     struct open_object *above = &reader->stack[depth - 1];
     above->seen_items += object->seen_items;
@@ -250,7 +250,7 @@ static enum ov_status reach_leaf(struct ov_sequence_reader *reader, struct ov_er
 static enum ov_status check_order(struct ov_sequence_reader *reader,
                                   const struct ov_sequence_item *item, struct ov_error *err)
 {
-    if (reader->type == OV_SEQUENCE_EXTENTS)
+    if (ov_sequence_is_weighed(reader->type))
         return OV_OK;
     if (reader->has_previous) {
         int order =
@@ -301,7 +301,7 @@ static enum ov_status skip_branches(struct ov_sequence_reader *reader, unsigned 
         struct ov_cursor ahead = object->c;
         struct branch branch;
         OV_TRY(read_branch(reader, &ahead, &branch, err));
-        bool is_before = reader->type == OV_SEQUENCE_EXTENTS
+        bool is_before = ov_sequence_is_weighed(reader->type)
                              ? *start + branch.weight <= offset
                              : ov_sequence_compare(reader->type, branch.last_key, key) < 0;
         if (!is_before)
@@ -323,7 +323,7 @@ static enum ov_status skip_items(struct ov_sequence_reader *reader, struct ov_by
         struct ov_sequence_item item;
         OV_TRY(ov_read_any(&ahead, &bytes, err));
         OV_TRY(ov_sequence_inspect(reader->type, bytes, &item, err));
-        bool is_before = reader->type == OV_SEQUENCE_EXTENTS
+        bool is_before = ov_sequence_is_weighed(reader->type)
                              ? *start + item.weight <= offset
                              : ov_sequence_compare(reader->type, item.key, key) < 0;
         if (!is_before)

@@ -21,6 +21,7 @@ void ov_snapshot_release(struct ov_snapshot *s)
     for (size_t i = 0; i < s->exclude_count; i++)
         free(s->excludes[i]);
     free(s->excludes);
+    ov_snapshot_image_release(&s->image);
     *s = (struct ov_snapshot){0};
 }
 
@@ -54,7 +55,7 @@ static size_t count_members(const struct ov_snapshot *s)
     return 2 + ov_text_is_there(s->name) + (s->time != 0) + (s->time_ns != 0) +
            ov_text_is_there(s->host) + ov_text_is_there(s->user) + ov_text_is_there(s->program) +
            (s->source.len != 0) + (s->label_count != 0) + !ov_sequence_is_empty(&s->side) +
-           s->has_parent + (s->exclude_count != 0);
+           s->has_parent + (s->exclude_count != 0) + ov_snapshot_image_members(&s->image);
 }
 
 enum ov_status ov_snapshot_encode(const struct ov_snapshot *s, struct ov_buf *out,
@@ -101,6 +102,7 @@ enum ov_status ov_snapshot_encode(const struct ov_snapshot *s, struct ov_buf *ou
         for (size_t i = 0; i < s->exclude_count; i++)
             ov_write_text(&w, s->excludes[i]);
     }
+    ov_snapshot_image_write(&w, &s->image);
     return ov_writer_finish(&w);
 }
 
@@ -198,7 +200,7 @@ static enum ov_status read_member(struct ov_cursor *c, uint64_t key, struct ov_s
     case 13:
         return read_excludes(c, s, err);
     default:
-        return ov_map_unknown(c, key, true, err);
+        return ov_snapshot_image_read(c, key, &s->image, err);
     }
 }
 
@@ -221,6 +223,7 @@ enum ov_status ov_snapshot_decode(struct ov_bytes bytes, struct ov_snapshot *out
     OV_TRY(ov_cursor_finish(&c, err));
     if (required != 2)
         return ov_cursor_fail(&c, "a member is missing", err);
+    OV_TRY(ov_snapshot_image_check(&c, &s.image, err));
     *out = s;
     s = (struct ov_snapshot){0};
     return OV_OK;

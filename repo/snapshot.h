@@ -6,6 +6,7 @@
 
 #include "repo/log_entry.h"
 #include "repo/node.h"
+#include "repo/snapshot_image.h"
 
 struct ov_snapshot_counts {
     uint64_t files;       /* regular files; hard-link groups once */
@@ -36,6 +37,7 @@ struct ov_snapshot {
     struct ov_id parent;
     char **excludes;
     size_t exclude_count;
+    struct ov_snapshot_image image;
 };
 
 void ov_snapshot_release(struct ov_snapshot *snapshot);

@@ -13,6 +13,7 @@ void ov_snapshot_record_release(struct ov_snapshot_record *record)
     free(record->host);
     ov_labels_free(record->labels, record->label_count);
     free(record->packs);
+    free(record->layers);
     *record = (struct ov_snapshot_record){0};
 }
 
@@ -23,6 +24,7 @@ enum ov_status ov_snapshot_record_copy(const struct ov_snapshot_record *record,
     copy.name = copy.host = NULL;
     copy.labels = NULL;
     copy.packs = NULL;
+    copy.layers = NULL;
     OV_TRY(ov_text_copy(record->name, &copy.name, err));
     OV_TRY(ov_text_copy(record->host, &copy.host, err));
     OV_TRY(ov_labels_copy(record->labels, record->label_count, &copy.labels, err));
@@ -31,6 +33,12 @@ enum ov_status ov_snapshot_record_copy(const struct ov_snapshot_record *record,
         if (!copy.packs)
             return ov_fail_no_memory(err);
         memcpy(copy.packs, record->packs, record->pack_count * sizeof(*copy.packs));
+    }
+    if (record->layer_count) {
+        copy.layers = malloc(record->layer_count * sizeof(*copy.layers));
+        if (!copy.layers)
+            return ov_fail_no_memory(err);
+        memcpy(copy.layers, record->layers, record->layer_count * sizeof(*copy.layers));
     }
     *out = copy;
     copy = (struct ov_snapshot_record){0};
@@ -49,7 +57,8 @@ void ov_snapshot_record_write(struct ov_writer *w, const struct ov_snapshot_reco
 {
     size_t members = 2 + ov_text_is_there(r->name) + (r->time != 0) + (r->time_ns != 0) +
                      ov_text_is_there(r->host) + (r->label_count != 0) + (r->size != 0) +
-                     (r->files != 0) + (r->stored != 0) + (r->pack_count != 0) + (r->errors != 0);
+                     (r->files != 0) + (r->stored != 0) + (r->pack_count != 0) + (r->errors != 0) +
+                     (r->layer_count != 0);
     ov_write_map(w, members);
     ov_write_uint(w, 1);
     ov_write_bin(w, r->id.bytes, OV_ID_SIZE);
@@ -74,6 +83,10 @@ void ov_snapshot_record_write(struct ov_writer *w, const struct ov_snapshot_reco
         ov_write_bin(w, r->packs, r->pack_count * OV_ID_SIZE);
     }
     write_number(w, 12, r->errors);
+    if (r->layer_count) {
+        ov_write_uint(w, 13);
+        ov_write_bin(w, r->layers, r->layer_count * sizeof(*r->layers));
+    }
 }
 
 static enum ov_status read_number(struct ov_cursor *c, uint64_t max, uint64_t *out,
@@ -99,6 +112,21 @@ static enum ov_status read_packs(struct ov_cursor *c, struct ov_snapshot_record 
         if (ov_id_compare(&record->packs[i - 1], &record->packs[i]) >= 0)
             return ov_cursor_fail(c, "pack names out of order", err);
     }
+    return OV_OK;
+}
+
+static enum ov_status read_layers(struct ov_cursor *c, struct ov_snapshot_record *record,
+                                  struct ov_error *err)
+{
+    struct ov_bytes keys;
+    OV_TRY(ov_read_bin(c, 1, OV_LAYERS_MAX * sizeof(*record->layers), &keys, err));
+    if (keys.len % sizeof(*record->layers))
+        return ov_cursor_fail(c, "layers of a wrong length", err);
+    record->layers = malloc(keys.len);
+    if (!record->layers)
+        return ov_fail_no_memory(err);
+    memcpy(record->layers, keys.data, keys.len);
+    record->layer_count = keys.len / sizeof(*record->layers);
     return OV_OK;
 }
 
@@ -134,6 +162,8 @@ static enum ov_status read_member(struct ov_cursor *c, uint64_t key, struct ov_s
         return read_packs(c, r, err);
     case 12:
         return read_number(c, UINT64_MAX, &r->errors, err);
+    case 13:
+        return read_layers(c, r, err);
     default:
         return ov_map_unknown(c, key, true, err);
     }

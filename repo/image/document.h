@@ -12,9 +12,9 @@
 
 #include "engine/base/buf.h"
 #include "repo/image/digest.h"
+#include "repo/log_entry.h"
 
 #define OV_DOCUMENT_MAX ((size_t)4 << 20)
-#define OV_LAYERS_MAX 1024
 #define OV_MANIFESTS_MAX 1024 /* in an index */
 #define OV_MEDIA_TYPE_MAX 255
 
