@@ -4,7 +4,7 @@
 #ifndef OV_REPO_SCAN_INTERNAL_H
 #define OV_REPO_SCAN_INTERNAL_H
 
-#include "engine/chunker.h"
+#include "repo/pieces.h"
 #include "repo/scan.h"
 
 #include <stdatomic.h>
@@ -49,25 +49,10 @@ bool ov_scan_has_changed(const struct ov_scan_stat *a, const struct ov_scan_stat
 /* Sets found->problem to "changed while it was being read". */
 void ov_scan_note_change(struct ov_scan_batch *batch, struct ov_found *found);
 
-/*
- * Cuts bytes into pieces, appending extents (without ids) and their data to growing arrays of the
- * found. Returns how many bytes were consumed.
- */
-struct ov_scan_pieces {
-    struct ov_extent *extents;
-    const uint8_t **data;
-    size_t count, capacity;
-};
-
-void ov_scan_pieces_release(struct ov_scan_pieces *pieces);
-OV_MUST_CHECK enum ov_status ov_scan_cut(struct ov_splitter *splitter, struct ov_bytes bytes,
-                                         bool at_end, struct ov_scan_pieces *pieces,
-                                         size_t *consumed, struct ov_error *err);
-
 /* Moves the pieces into the arena of the batch, as the extents of `found`. */
 OV_MUST_CHECK enum ov_status ov_scan_keep_pieces(struct ov_scan_batch *batch,
                                                  struct ov_found *found,
-                                                 const struct ov_scan_pieces *pieces,
+                                                 const struct ov_pieces *pieces,
                                                  struct ov_error *err);
 
 /* A large file on its way, piece by piece. */
@@ -81,7 +66,7 @@ struct ov_scan_large {
     uint64_t total;         /* bytes in the pieces so far */
     bool is_sparse;
     struct ov_buf carry; /* read, but not cut yet */
-    struct ov_scan_pieces pieces;
+    struct ov_pieces pieces;
     struct ov_hole *holes; /* of the current piece */
     size_t hole_count, hole_capacity;
 };

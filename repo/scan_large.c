@@ -17,7 +17,7 @@ void ov_scan_large_release(struct ov_scan_large *large)
 {
     ov_fd_close(&large->fd);
     ov_buf_release(&large->carry);
-    ov_scan_pieces_release(&large->pieces);
+    ov_pieces_release(&large->pieces);
     free(large->holes);
 }
 
@@ -138,7 +138,7 @@ enum ov_status ov_scan_large_next(struct ov_scan_large *large, struct ov_scan_ba
     bool at_end = large->at >= large->stat.facts.size && large->pending_zeros == 0;
     large->pieces.count = 0;
     OV_TRY(
-        ov_scan_cut(&large->splitter, ov_buf_view(data), at_end, &large->pieces, &consumed, err));
+        ov_pieces_cut(&large->splitter, ov_buf_view(data), at_end, &large->pieces, &consumed, err));
     if (large->pending_zeros) {
         assert(consumed == data->len);
         ov_splitter_skip_zeros(&large->splitter, large->pending_zeros);

@@ -227,48 +227,8 @@ enum ov_status ov_scan_xattrs(int fd, int directory, const char *name, struct ov
 
 /* ---- Cutting ---- */
 
-void ov_scan_pieces_release(struct ov_scan_pieces *pieces)
-{
-    free(pieces->extents);
-    free(pieces->data);
-}
-
-static enum ov_status add_piece(struct ov_scan_pieces *pieces, const struct ov_extent *extent,
-                                const uint8_t *data, struct ov_error *err)
-{
-    if (pieces->count == pieces->capacity) {
-        size_t extents = pieces->capacity, datas = pieces->capacity;
-        OV_TRY(ov_array_grow(&pieces->extents, pieces->count, &extents, sizeof(*pieces->extents),
-                             err));
-        OV_TRY(ov_array_grow(&pieces->data, pieces->count, &datas, sizeof(*pieces->data), err));
-        pieces->capacity = datas;
-    }
-    pieces->extents[pieces->count] = *extent;
-    pieces->data[pieces->count++] = data;
-    return OV_OK;
-}
-
-enum ov_status ov_scan_cut(struct ov_splitter *splitter, struct ov_bytes bytes, bool at_end,
-                           struct ov_scan_pieces *pieces, size_t *consumed, struct ov_error *err)
-{
-    *consumed = 0;
-    for (;;) {
-        struct ov_piece piece;
-        const uint8_t *data = bytes.data + *consumed;
-        size_t used = ov_splitter_next(splitter, data, bytes.len - *consumed, at_end, &piece);
-        *consumed += used;
-        if (piece.kind == OV_PIECE_NONE && used == 0)
-            return OV_OK;
-        if (piece.kind == OV_PIECE_NONE)
-            continue;
-        bool is_zero = piece.kind == OV_PIECE_ZERO;
-        const struct ov_extent extent = {.length = piece.length, .is_zero = is_zero};
-        OV_TRY(add_piece(pieces, &extent, is_zero ? NULL : data, err));
-    }
-}
-
 enum ov_status ov_scan_keep_pieces(struct ov_scan_batch *batch, struct ov_found *found,
-                                   const struct ov_scan_pieces *pieces, struct ov_error *err)
+                                   const struct ov_pieces *pieces, struct ov_error *err)
 {
     size_t extents_len = pieces->count * sizeof(*pieces->extents);
     size_t data_len = pieces->count * sizeof(*pieces->data);
@@ -316,7 +276,7 @@ static enum ov_status find_holes(int fd, uint64_t size, struct ov_arena *arena,
 }
 
 static enum ov_status read_contents(struct ov_scan_batch *batch, struct ov_found *found, int fd,
-                                    uint64_t planned, struct ov_scan_pieces *pieces,
+                                    uint64_t planned, struct ov_pieces *pieces,
                                     struct ov_error *err)
 {
     /* The batch has room for what the walk saw; a file that grew is cut off and reported. */
@@ -335,13 +295,13 @@ static enum ov_status read_contents(struct ov_scan_batch *batch, struct ov_found
     size_t consumed;
     ov_splitter_init(&splitter, &ov_chunker_v1);
     pieces->count = 0;
-    OV_TRY(ov_scan_cut(&splitter, ov_bytes_of(data, got), true, pieces, &consumed, err));
+    OV_TRY(ov_pieces_cut(&splitter, ov_bytes_of(data, got), true, pieces, &consumed, err));
     return ov_scan_keep_pieces(batch, found, pieces, err);
 }
 
 /* Reads one file. What goes wrong is the file's problem, not the batch's. */
 static enum ov_status read_file(struct ov_scan_batch *batch, struct ov_found *found,
-                                struct ov_scan_pieces *pieces, struct ov_error *err)
+                                struct ov_pieces *pieces, struct ov_error *err)
 {
     uint64_t planned = found->stat.facts.size;
     struct ov_scan_stat walked = found->stat, after;
@@ -397,7 +357,7 @@ static enum ov_status hash_batch(struct ov_scan_batch *batch, struct ov_error *e
 enum ov_status ov_scan_run_batch(struct ov_job *job, unsigned worker, struct ov_error *err)
 {
     struct ov_scan_batch *batch = (struct ov_scan_batch *)job;
-    OV_AUTO(ov_scan_pieces_release) struct ov_scan_pieces pieces = {0};
+    OV_AUTO(ov_pieces_release) struct ov_pieces pieces = {0};
     (void)worker;
     for (size_t i = 0; i < batch->count; i++) {
         struct ov_found *found = &batch->found[i];

@@ -5,6 +5,7 @@
 #include "repo/texts.h"
 #include "repo/tree.h"
 #include "repo/tree_builder.h"
+#include "repo/tree_store.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -156,30 +157,6 @@ static enum ov_status count_file(void *context, enum ov_found_kind kind, struct 
     return OV_OK;
 }
 
-/* ---- The store ---- */
-
-static enum ov_status put_data(void *context, enum ov_bucket bucket, const struct ov_id *id,
-                               struct ov_bytes bytes, struct ov_error *err)
-{
-    struct take *take = context;
-    return ov_object_writer_put(take->writer, OV_KIND_DATA, bucket, id, bytes, NULL, err);
-}
-
-static enum ov_status has_data(void *context, const struct ov_id *id, bool *is_there,
-                               struct ov_error *err)
-{
-    struct take *take = context;
-    return ov_object_writer_has(take->writer, id, is_there, err);
-}
-
-static enum ov_status put_object(void *context, enum ov_kind kind, struct ov_bytes bytes,
-                                 struct ov_id *id, struct ov_error *err)
-{
-    struct take *take = context;
-    ov_id_compute(kind, bytes.data, bytes.len, id);
-    return ov_object_writer_put(take->writer, kind, OV_BUCKET_METADATA, id, bytes, NULL, err);
-}
-
 /* ---- One pass over the tree ---- */
 
 static void show_progress(struct take *take, struct ov_tree_builder *builder)
@@ -222,7 +199,8 @@ static enum ov_status store_snapshot(struct take *take, const struct ov_sequence
     snapshot->side = *side;
     OV_TRY(ov_snapshot_encode(snapshot, &bytes, err));
     snapshot->side = (struct ov_sequence){0}; /* it borrows from the builder */
-    return put_object(take, OV_KIND_SNAPSHOT, ov_buf_view(&bytes), &take->result->snapshot, err);
+    return ov_tree_store_object(take->writer, OV_KIND_SNAPSHOT, ov_buf_view(&bytes),
+                                &take->result->snapshot, err);
 }
 
 static enum ov_status read_tree(struct take *take, struct ov_file_table *table,
@@ -237,7 +215,7 @@ static enum ov_status read_tree(struct take *take, struct ov_file_table *table,
         .memory = SCAN_MEMORY,
     };
     const struct ov_tree_builder_options build = {
-        .store = {take, put_data, has_data, {take, put_object}},
+        .store = ov_tree_store_of_writer(take->writer),
         .each = count_file,
         .each_context = take,
         .table = table_writer,
