@@ -216,6 +216,23 @@ static enum ov_status is_known(struct ov_object_writer *writer, const struct ov_
     return find_live(writer, tag, OV_MAX_DELTA_DEPTH + 1, is_there, err);
 }
 
+enum ov_status ov_object_writer_rely(struct ov_object_writer *writer,
+                                     const struct ov_snapshot_record *record, bool *is_done,
+                                     struct ov_error *err)
+{
+    const struct ov_state *state = ov_repo_state(writer->repo);
+    *is_done = false;
+    for (size_t i = 0; i < record->pack_count; i++) {
+        if (ov_state_object(state, &record->packs[i]) != OV_OBJECT_LIVE)
+            return OV_OK;
+    }
+    for (size_t i = 0; i < record->pack_count; i++) {
+        OV_TRY(use_pack(writer, &ov_state_find(state, &record->packs[i])->object, err));
+    }
+    *is_done = true;
+    return OV_OK;
+}
+
 enum ov_status ov_object_writer_has(struct ov_object_writer *writer, const struct ov_id *id,
                                     bool *is_there, struct ov_error *err)
 {

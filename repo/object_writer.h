@@ -43,6 +43,15 @@ OV_MUST_CHECK enum ov_status ov_object_writer_has(struct ov_object_writer *write
                                                   struct ov_error *err);
 
 /*
+ * Relies on all packs that a snapshot's record names, as whoever takes over its tree must.
+ * *is_done: false, and nothing is relied on, when one of them is not live any more (a prune has
+ * moved what it held).
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_rely(struct ov_object_writer *writer,
+                                                   const struct ov_snapshot_record *record,
+                                                   bool *is_done, struct ov_error *err);
+
+/*
  * Commits what is stored so far without a snapshot, if enough has come together, so that a run
  * that is killed need not start from nothing. To be called now and then.
  */

@@ -1,0 +1,22 @@
+/*
+ * One tag, several platforms. The tag itself names the snapshot of the first platform of an image;
+ * the others stand under names that nobody can type as NAME:TAG: "app:1#linux/arm64/v8".
+ */
+#ifndef OV_REPO_IMAGE_PLATFORM_TAG_H
+#define OV_REPO_IMAGE_PLATFORM_TAG_H
+
+#include "repo/image/document.h"
+
+#define OV_PLATFORM_TAG_SIZE 401 /* the longest name of a tag, and a NUL */
+
+/* platform: NULL for the tag itself. Errors: LIMIT (too long). */
+OV_MUST_CHECK enum ov_status ov_platform_tag(const char *name, const struct ov_platform *platform,
+                                             char out[OV_PLATFORM_TAG_SIZE], struct ov_error *err);
+
+/* Whether `tag` is that of some platform of the image `name`. */
+bool ov_platform_tag_is_of(const char *tag, const char *name);
+
+/* The platform in a tag's name; NULL: it has none. */
+const char *ov_platform_of_tag(const char *tag);
+
+#endif
