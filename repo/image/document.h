@@ -56,8 +56,14 @@ struct ov_descriptor {
     char *reference;             /* annotation org.opencontainers.image.ref.name, or NULL */
     char *image_name;            /* annotation io.containerd.image.name, or NULL */
     struct ov_buf data;          /* embedded, verified against digest and size; else empty */
-    bool is_foreign;             /* a layer that is to be fetched from `urls` */
+    /*
+     * A layer that is to be fetched elsewhere: Docker's foreign ones, and OCI's non-distributable
+     * ones that have `urls`.
+     */
+    bool is_foreign;
 };
+
+void ov_descriptor_release(struct ov_descriptor *descriptor);
 
 enum ov_manifest_kind {
     OV_MANIFEST_IMAGE = 1, /* config and layers */
@@ -71,7 +77,7 @@ struct ov_manifest {
     struct ov_descriptor config;
     struct ov_descriptor *items; /* layers, or manifests */
     size_t count;
-    bool is_artifact; /* its config is no image config: artifactType, or the empty config */
+    bool is_artifact; /* has an artifactType, or a config of a type that is no image's */
 };
 
 void ov_manifest_release(struct ov_manifest *manifest);
@@ -91,10 +97,15 @@ struct ov_history {
     bool is_empty_layer;
 };
 
-/* What of an image config concerns us. Owns what it points to. */
+/*
+ * What of an image config concerns us. Owns what it points to.
+ *
+ * Tolerated, since old images have it so: a history with another number of layers than diff_ids;
+ * no history; no platform. Dates and texts are as they came, unchecked but for UTF-8.
+ */
 struct ov_config_document {
-    struct ov_platform platform;
-    char *created; /* RFC 3339, or NULL */
+    struct ov_platform platform; /* empty members: not said */
+    char *created;               /* RFC 3339, or NULL */
     struct ov_digest *diff_ids;
     size_t diff_id_count;
     struct ov_history *history;
