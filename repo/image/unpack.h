@@ -1,9 +1,10 @@
 /*
  * Decompresses layers: gzip (RFC 1952; any number of members) and zstd (RFC 8878; any number of
  * frames, skippable ones passed over), known by their first bytes; anything else is passed on as it
- * is. Bytes after the last member that do not begin another are passed over, as gzip(1) has it;
- * they are read from the input all the same, since they count for its digest. Memory is bounded:
- * windows of zstd up to 128 MiB.
+ * is. Bytes after the last gzip member that do not begin another are passed over, as gzip(1) has
+ * it; they are read from the input all the same, since they count for its digest. After a zstd
+ * frame they are refused, as by zstd(1). All checksums are verified. Memory is bounded: windows of
+ * zstd up to 128 MiB.
  */
 #ifndef OV_REPO_IMAGE_UNPACK_H
 #define OV_REPO_IMAGE_UNPACK_H
@@ -28,7 +29,10 @@ OV_MUST_CHECK enum ov_status ov_unpacker_open(const struct ov_stream *input, con
 void ov_unpacker_close(struct ov_unpacker *unpacker);
 OV_DEFINE_AUTO(ov_unpacker_close_auto, struct ov_unpacker, ov_unpacker_close)
 
-/* The decompressed bytes; borrows the unpacker. At its end the input has been read to its end. */
+/*
+ * The decompressed bytes; borrows the unpacker. At its end the input has been read to its end.
+ * Errors: CORRUPT (cut off, damaged), LIMIT (a larger window), NO_MEMORY, the input's.
+ */
 struct ov_stream ov_unpacker_stream(struct ov_unpacker *unpacker);
 
 /* What the input turned out to be; valid once something was read. */

@@ -25,6 +25,7 @@
 #include "repo/texts.h"
 
 #include <fcntl.h>
+#include <isa-l/igzip_lib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -1252,6 +1253,56 @@ static void seed_patterns(void)
               text("**/a/**/a/**/a/**/a/**/a/**/a/**/a/**/a/**/a/b\n"));
 }
 
+/* ---- Layers ---- */
+
+static void seed_gzip(struct ov_bytes plain)
+{
+    static uint8_t level_buffer[ISAL_DEF_LVL1_DEFAULT];
+    static struct isal_zstream z;
+    uint8_t out[4096];
+    isal_deflate_stateless_init(&z);
+    z.gzip_flag = IGZIP_GZIP;
+    z.level = 1;
+    z.level_buf = level_buffer;
+    z.level_buf_size = sizeof(level_buffer);
+    z.end_of_stream = 1;
+    z.next_in = (uint8_t *)plain.data;
+    z.avail_in = (uint32_t)plain.len;
+    z.next_out = out;
+    z.avail_out = sizeof(out);
+    FUZZ_CHECK(isal_deflate_stateless(&z) == COMP_OK);
+    struct ov_bytes packed = ov_bytes_of(out, z.total_out);
+    OV_AUTO(ov_buf_release) struct ov_buf twice = {0};
+    FUZZ_OK(ov_buf_append(&twice, packed.data, packed.len, NULL));
+    FUZZ_OK(ov_buf_append(&twice, packed.data, packed.len, NULL));
+    save_byte("unpack", "gzip", 3, packed);
+    save_byte("unpack", "gzip_twice", 0, ov_buf_view(&twice));
+    put_byte(&twice, 0);
+    save_byte("unpack", "gzip_trailing", 1, ov_buf_view(&twice));
+}
+
+static void seed_unpack(void)
+{
+    /* Extra, name, comment and checksum; then a stored block of one byte. */
+    static const uint8_t header[] = {0x1f, 0x8b, 8,   0x1e, 0,    0,    0,    0,    0, 3, 1,
+                                     0,    'x',  'n', 0,    'c',  0,    0x3a, 0x27, 1, 1, 0,
+                                     0xfe, 0xff, 'a', 0x43, 0xbe, 0xb7, 0xe8, 1,    0, 0, 0};
+    static const uint8_t frames[] = {0x50, 0x2a, 0x4d, 0x18, 1,    0,    0, 0, 'x', 0x28,
+                                     0xb5, 0x2f, 0xfd, 0,    0x58, 0x11, 0, 0, 'a', 'b'};
+    static const uint8_t window[] = {0x28, 0xb5, 0x2f, 0xfd, 0, 0x90, 1, 0, 0};
+    uint8_t plain[2000], packed[4096];
+    for (size_t i = 0; i < sizeof(plain); i++)
+        plain[i] = (uint8_t)(i * i % 251 & (i < 1000 ? 15 : 255));
+    seed_gzip(ov_bytes_of(plain, sizeof(plain)));
+    size_t n = ZSTD_compress(packed, sizeof(packed), plain, sizeof(plain), 3);
+    FUZZ_CHECK(!ZSTD_isError(n));
+    save_byte("unpack", "zstd", 5, ov_bytes_of(packed, n));
+    save_byte("unpack", "gzip_header", 0, ov_bytes_of(header, sizeof(header)));
+    save_byte("unpack", "zstd_frames", 0, ov_bytes_of(frames, sizeof(frames)));
+    save_byte("unpack", "zstd_window", 0, ov_bytes_of(window, sizeof(window)));
+    save_byte("unpack", "plain", 2, text("not packed"));
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -1286,5 +1337,6 @@ int main(int argc, char **argv)
     seed_bad_tables();
     seed_file_table();
     seed_patterns();
+    seed_unpack();
     return 0;
 }
