@@ -1,14 +1,11 @@
 #include "cmd/commands.h"
 #include "cmd/image.h"
 #include "cmd/json.h"
+#include "cmd/labels.h"
 #include "cmd/output.h"
 #include "cmd/session.h"
 #include "repo/reference.h"
 #include "repo/take.h"
-#include "repo/texts.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 static struct {
     struct ov_strings excludes, exclude_files, labels;
@@ -17,57 +14,6 @@ static struct {
     bool has_time;
     bool one_file_system, is_dry_run, skip_if_unchanged;
 } args;
-
-static int compare_labels(const void *a, const void *b)
-{
-    return strcmp(((const struct ov_label *)a)->key, ((const struct ov_label *)b)->key);
-}
-
-static void free_labels(struct ov_label **labels)
-{
-    for (size_t i = 0; *labels && i < args.labels.count; i++)
-        free((*labels)[i].key);
-    free(*labels);
-}
-
-static enum ov_status check_text(struct ov_session *session, const char *what, const char *text,
-                                 struct ov_error *err)
-{
-    if (!*text || strlen(text) > OV_TEXT_MAX || !ov_is_utf8(ov_bytes_of_string(text)))
-        return ov_session_usage(session, err, "%s must be UTF-8 text of 1 to %d bytes: '%.100s'",
-                                what, OV_TEXT_MAX, text);
-    return OV_OK;
-}
-
-/* Key and value of each label lie in one allocation, which the key owns. */
-static enum ov_status parse_labels(struct ov_session *session, struct ov_label **out,
-                                   struct ov_error *err)
-{
-    size_t count = args.labels.count;
-    if (count > OV_LABELS_MAX)
-        return ov_session_usage(session, err, "more than %d labels", OV_LABELS_MAX);
-    struct ov_label *labels = *out = calloc(count ? count : 1, sizeof(*labels));
-    if (!labels)
-        return ov_fail_no_memory(err);
-    for (size_t i = 0; i < count; i++) {
-        const char *text = args.labels.items[i];
-        const char *equals = strchr(text, '=');
-        if (!equals)
-            return ov_session_usage(session, err, "a label is KEY=VALUE: '%.100s'", text);
-        labels[i].key = strdup(text);
-        if (!labels[i].key)
-            return ov_fail_no_memory(err);
-        labels[i].key[equals - text] = 0;
-        labels[i].value = labels[i].key + (equals - text) + 1;
-        OV_TRY(check_text(session, "the key of a label", labels[i].key, err));
-        OV_TRY(check_text(session, "the value of a label", labels[i].value, err));
-    }
-    qsort(labels, count, sizeof(*labels), compare_labels);
-    for (size_t i = 1; i < count; i++)
-        if (strcmp(labels[i - 1].key, labels[i].key) == 0)
-            return ov_session_usage(session, err, "label %s was given twice", labels[i].key);
-    return OV_OK;
-}
 
 static enum ov_status print_json(const struct ov_take_result *result, const char *name,
                                  double seconds, struct ov_error *err)
@@ -139,21 +85,21 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
 {
     (void)argc;
     OV_AUTO(ov_patterns_release) struct ov_patterns excludes = {0};
-    OV_AUTO(free_labels) struct ov_label *labels = NULL;
+    OV_AUTO(ov_label_arguments_release) struct ov_label_arguments labels = {0};
     char name[OV_REFERENCE_SIZE];
     struct ov_take_result result = {0};
     OV_TRY(ov_session_argument(session, ov_reference_normalise(argv[1], name, err)));
     OV_TRY(ov_pattern_arguments(session, &args.excludes, &args.exclude_files, &excludes, err));
-    OV_TRY(parse_labels(session, &labels, err));
+    OV_TRY(ov_label_arguments_parse(session, &args.labels, &labels, err));
     if (args.host)
-        OV_TRY(check_text(session, "--host", args.host, err));
+        OV_TRY(ov_check_text(session, "--host", args.host, err));
     OV_TRY(ov_session_open(session, err));
     const struct ov_take_options options = {
         .path = argv[0],
         .name = name,
         .host = args.host,
-        .labels = labels,
-        .label_count = args.labels.count,
+        .labels = labels.items,
+        .label_count = labels.count,
         .excludes = excludes.count ? &excludes : NULL,
         .has_time = args.has_time,
         .time = args.time.tv_sec,

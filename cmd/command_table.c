@@ -11,6 +11,7 @@ const struct ov_command *const ov_commands[] = {
     /* Images */
     &ov_command_snapshot,
     &ov_command_restore,
+    &ov_command_import,
     &ov_command_verify,
     &ov_command_images,
     &ov_command_snapshots,

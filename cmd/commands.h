@@ -15,6 +15,7 @@ extern const struct ov_command ov_command_find_files;
 extern const struct ov_command ov_command_forget;
 extern const struct ov_command ov_command_help;
 extern const struct ov_command ov_command_images;
+extern const struct ov_command ov_command_import;
 extern const struct ov_command ov_command_init;
 extern const struct ov_command ov_command_key;
 extern const struct ov_command ov_command_log;

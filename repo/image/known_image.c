@@ -1,5 +1,6 @@
 #include "repo/image/known_image.h"
 
+#include "repo/objects.h"
 #include "repo/texts.h"
 
 #include <stdlib.h>
