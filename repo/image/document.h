@@ -4,8 +4,10 @@
  * image manifest version 2, schema 2.
  *
  * Everything comes from strangers. Documents are parsed by jansson with duplicate keys refused,
- * from at most OV_DOCUMENT_MAX bytes, nesting and counts bounded. Their bytes are never written
- * again from what was parsed: callers keep them as they came.
+ * from at most OV_DOCUMENT_MAX bytes, nesting and counts bounded; bytes of zero, and numbers beyond
+ * 64 bits anywhere, are refused as well. null counts as absent, other members are ignored, but not
+ * such as differ from a known one in letter case alone: Go's programs take them for the same. Their
+ * bytes are never written again from what was parsed: callers keep them as they came.
  */
 #ifndef OV_REPO_IMAGE_DOCUMENT_H
 #define OV_REPO_IMAGE_DOCUMENT_H
@@ -144,15 +146,15 @@ bool ov_media_type_is_layer(const char *media_type);
 
 /* ---- Writing: canonical JSON, keys in the order of the specification, no spaces ---- */
 
-/* Appends an OCI manifest. annotations: pairs of key and value, may be NULL. */
+/* Appends an OCI manifest. Errors: LIMIT, NO_MEMORY. */
 OV_MUST_CHECK enum ov_status ov_manifest_write(const struct ov_descriptor *config,
                                                const struct ov_descriptor *layers, size_t count,
                                                struct ov_buf *out, struct ov_error *err);
 
 /* What of a config people choose. All may be NULL or 0. */
 struct ov_config_choice {
-    const struct ov_platform *platform; /* NULL: this machine's */
-    const char *created;                /* RFC 3339 */
+    const struct ov_platform *platform; /* NULL: the base's, else this machine's */
+    const char *created;                /* RFC 3339; NULL: the base's, if any */
     const char *const *entrypoint, *const *cmd, *const *env, *const *volumes, *const *ports;
     size_t entrypoint_count, cmd_count, env_count, volume_count, port_count;
     const char *workdir, *user, *stop_signal;
@@ -162,8 +164,11 @@ struct ov_config_choice {
 
 /*
  * Appends an image config of one layer. base: a config to start from, whose rootfs and history are
- * replaced; may be empty. created_by: for the history. Same input, same bytes.
- * Errors: INVALID (base is no config).
+ * replaced and whose members that are not known here are kept; may be empty. As Docker has it: env
+ * overrides the base's by name, labels by key; ports and volumes are added to the base's; an entry
+ * point does away with the base's command. Maps are sorted, a port without a protocol is of tcp.
+ * created_by: for the history; may be NULL. Same input, same bytes.
+ * Errors: INVALID (base is no config, or a choice is no UTF-8, port or name), LIMIT, NO_MEMORY.
  */
 OV_MUST_CHECK enum ov_status ov_config_write(struct ov_bytes base,
                                              const struct ov_config_choice *choice,

@@ -1,0 +1,311 @@
+#include "repo/image/export.h"
+
+#include "repo/dump.h"
+#include "repo/image/destination.h"
+#include "repo/image/layer_writer.h"
+#include "repo/image/packing_writer.h"
+#include "repo/image/stored_stream.h"
+#include "repo/tree.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define OBJECT_CACHE ((size_t)48 << 20)
+
+struct exporting {
+    struct ov_repo *repo;
+    const struct ov_export_options *options;
+    struct ov_export_result *result;
+    struct ov_objects *objects;
+    struct ov_workers *workers;
+    struct ov_destination *destination;
+    struct ov_snapshot snapshot;
+    struct ov_tree tree;
+    struct ov_descriptor config;
+    struct ov_descriptor *layers;
+    size_t layer_count;
+    struct ov_progress progress;
+};
+
+static void release_export(struct exporting *e)
+{
+    ov_destination_close(e->destination);
+    ov_snapshot_release(&e->snapshot);
+    ov_tree_release(&e->tree);
+    ov_objects_close(e->objects);
+    ov_workers_close(e->workers);
+    free(e->layers);
+}
+
+struct ov_reproducible ov_reproducible_of(const struct ov_snapshot_image *image)
+{
+    struct ov_reproducible r = {image->config.size != 0, image->manifest.size != 0};
+    for (size_t i = 0; i < image->layer_count; i++) {
+        const struct ov_layer_record *layer = &image->layers[i];
+        r.layers &= !ov_sequence_is_empty(&layer->recipe.sequence);
+        r.manifest &= layer->blob.size != 0;
+    }
+    return r;
+}
+
+/* ---- Bytes on their way ---- */
+
+/* Counts and digests an uncompressed archive, and passes it on. */
+struct tee {
+    struct exporting *e;
+    struct ov_digester *digester;
+    struct ov_sink out;
+    uint64_t size;
+};
+
+static enum ov_status write_tee(void *context, const void *data, size_t len, struct ov_error *err)
+{
+    struct tee *tee = context;
+    ov_digester_update(tee->digester, data, len);
+    tee->size += len;
+    tee->e->progress.bytes += len;
+    ov_report_progress(tee->e->options->report, &tee->e->progress);
+    return ov_sink_write(&tee->out, data, len, err);
+}
+
+/* Writes an uncompressed archive. */
+typedef enum ov_status archive_fn(struct exporting *e, size_t layer, const struct ov_sink *sink,
+                                  struct ov_error *err);
+
+static const char *media_type_of(enum ov_packing packing)
+{
+    switch (packing) {
+    case OV_PACKING_GZIP:
+        return OV_MEDIA_LAYER_GZIP;
+    case OV_PACKING_ZSTD:
+        return OV_MEDIA_LAYER_ZSTD;
+    default:
+        return OV_MEDIA_LAYER;
+    }
+}
+
+/* Compresses an archive into a new blob. diff_id: of the archive. */
+static enum ov_status pack_layer(struct exporting *e, size_t number, archive_fn *write,
+                                 enum ov_digest_algorithm algorithm, struct ov_digest *diff_id,
+                                 struct ov_error *err)
+{
+    OV_AUTO(ov_packing_writer_close_auto) struct ov_packing_writer *packer = NULL;
+    OV_AUTO(ov_digester_close_auto) struct ov_digester *digester = NULL;
+    bool is_plain = ov_destination_wants_plain_layers(e->destination);
+    enum ov_packing packing = is_plain ? OV_PACKING_NONE : e->options->packing;
+    struct ov_descriptor *descriptor = &e->layers[number];
+    struct ov_sink blob;
+    OV_TRY(ov_digester_open(algorithm, &digester, err));
+    OV_TRY(ov_destination_blob_begin(e->destination, &blob, err));
+    OV_TRY(ov_packing_writer_open(packing, e->workers, &blob, &packer, err));
+    struct tee tee = {.e = e, .digester = digester, .out = ov_packing_writer_sink(packer)};
+    const struct ov_sink sink = {&tee, write_tee};
+    OV_TRY(write(e, number, &sink, err));
+    OV_TRY(ov_packing_writer_finish(packer, err));
+    ov_digester_final(digester, diff_id);
+    snprintf(descriptor->media_type, sizeof(descriptor->media_type), "%s", media_type_of(packing));
+    return ov_destination_blob_end(e->destination, &descriptor->digest, &descriptor->size, err);
+}
+
+/* ---- Layers of an imported image ---- */
+
+static enum ov_status write_stored_layer(struct exporting *e, size_t number,
+                                         const struct ov_sink *sink, struct ov_error *err)
+{
+    return ov_layer_write(&e->tree, &e->snapshot.image.layers[number], sink, e->options->report,
+                          err);
+}
+
+static enum ov_status fail_digest(const char *what, size_t number, const struct ov_digest *found,
+                                  const char *wanted, struct ov_error *err)
+{
+    return ov_fail(err, OV_ERR_CORRUPT,
+                   "layer %zu: %s has the digest %s, not %s as it was imported", number + 1, what,
+                   ov_digest_text(found).text, wanted);
+}
+
+static enum ov_status export_recipe(struct exporting *e, size_t number, struct ov_error *err)
+{
+    const struct ov_layer_record *layer = &e->snapshot.image.layers[number];
+    struct ov_digest wanted, found;
+    OV_TRY(ov_digest_parse(layer->diff_id, &wanted, err));
+    OV_TRY(pack_layer(e, number, write_stored_layer, wanted.algorithm, &found, err));
+    if (!ov_digest_equal(&wanted, &found))
+        return fail_digest("its archive", number, &found, layer->diff_id, err);
+    return OV_OK;
+}
+
+/* Follows the bytes of a kept blob. */
+static enum ov_status write_progress(void *context, const void *data, size_t len,
+                                     struct ov_error *err)
+{
+    struct tee *tee = context;
+    tee->e->progress.bytes += len;
+    ov_report_progress(tee->e->options->report, &tee->e->progress);
+    return ov_sink_write(&tee->out, data, len, err);
+}
+
+static enum ov_status export_blob(struct exporting *e, size_t number, struct ov_error *err)
+{
+    const struct ov_layer_record *layer = &e->snapshot.image.layers[number];
+    struct ov_descriptor *descriptor = &e->layers[number];
+    struct tee tee = {.e = e};
+    const struct ov_sink sink = {&tee, write_progress};
+    struct ov_digest wanted, found;
+    OV_TRY(ov_digest_parse(layer->digest, &wanted, err));
+    snprintf(descriptor->media_type, sizeof(descriptor->media_type), "%s",
+             layer->media_type ? layer->media_type : OV_MEDIA_LAYER);
+    descriptor->digest = wanted;
+    descriptor->size = layer->blob_size;
+    if (ov_destination_has(e->destination, &wanted, layer->blob_size)) {
+        e->result->kept++;
+        return OV_OK;
+    }
+    OV_TRY(ov_destination_blob_begin(e->destination, &tee.out, err));
+    OV_TRY(ov_stored_stream_write(e->objects, &layer->blob, &sink, e->options->report, err));
+    OV_TRY(ov_destination_blob_end(e->destination, &found, &descriptor->size, err));
+    if (wanted.algorithm == OV_DIGEST_SHA256 && !ov_digest_equal(&wanted, &found))
+        return fail_digest("its blob", number, &found, layer->digest, err);
+    return OV_OK;
+}
+
+static enum ov_status put_document(struct exporting *e, struct ov_bytes bytes,
+                                   const char *media_type, struct ov_descriptor *out,
+                                   struct ov_error *err)
+{
+    snprintf(out->media_type, sizeof(out->media_type), "%s", media_type);
+    out->size = bytes.len;
+    return ov_destination_document(e->destination, bytes, OV_DIGEST_SHA256, &out->digest, err);
+}
+
+/* The manifest: the stored one if all that it names is there byte for byte, else a new one. */
+static enum ov_status finish(struct exporting *e, struct ov_bytes stored, const char *stored_type,
+                             struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf made = {0};
+    struct ov_descriptor top = {0};
+    struct ov_bytes manifest = stored;
+    bool is_plain = ov_destination_wants_plain_layers(e->destination);
+    if (!stored.len) {
+        OV_TRY(ov_manifest_write(&e->config, e->layers, e->layer_count, &made, err));
+        manifest = ov_buf_view(&made);
+        stored_type = OV_MEDIA_MANIFEST;
+    }
+    if (is_plain) {
+        snprintf(top.media_type, sizeof(top.media_type), "%s", stored_type);
+        top.size = manifest.len;
+        OV_TRY(ov_digest_compute(OV_DIGEST_SHA256, manifest, &top.digest, err));
+    } else {
+        OV_TRY(put_document(e, manifest, stored_type, &top, err));
+    }
+    e->result->manifest = top.digest;
+    e->result->config = e->config.digest;
+    e->result->is_same_manifest = stored.len != 0;
+    e->result->layers = e->layer_count;
+    for (size_t i = 0; i < e->layer_count; i++)
+        e->result->blob_bytes += e->layers[i].size;
+    return ov_destination_finish(e->destination, &top, manifest, &e->config, e->layers,
+                                 e->layer_count, err);
+}
+
+static enum ov_status export_image(struct exporting *e, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf config = {0};
+    OV_AUTO(ov_buf_release) struct ov_buf manifest = {0};
+    OV_AUTO(ov_manifest_release) struct ov_manifest parsed = {0};
+    const struct ov_snapshot_image *image = &e->snapshot.image;
+    struct ov_reproducible can = ov_reproducible_of(image);
+    bool with_blobs = can.manifest && !ov_destination_wants_plain_layers(e->destination);
+    for (size_t i = 0; i < e->layer_count; i++)
+        OV_TRY(with_blobs ? export_blob(e, i, err) : export_recipe(e, i, err));
+    OV_TRY(ov_stored_stream_read(e->objects, &image->config, &config, err));
+    if (image->manifest.size) {
+        OV_TRY(ov_stored_stream_read(e->objects, &image->manifest, &manifest, err));
+        OV_TRY(ov_manifest_parse(ov_buf_view(&manifest), image->manifest_type, "the manifest",
+                                 &parsed, err));
+    }
+    /* As the original calls it only when the original manifest stands. */
+    OV_TRY(put_document(e, ov_buf_view(&config),
+                        with_blobs && *parsed.config.media_type ? parsed.config.media_type
+                                                                : OV_MEDIA_CONFIG,
+                        &e->config, err));
+    e->result->is_same_config = true;
+    if (!with_blobs)
+        ov_buf_clear(&manifest);
+    return finish(e, ov_buf_view(&manifest), image->manifest_type, err);
+}
+
+/* ---- Images of one layer ---- */
+
+static enum ov_status write_tree(struct exporting *e, size_t number, const struct ov_sink *sink,
+                                 struct ov_error *err)
+{
+    struct ov_dump_result dumped = {0};
+    (void)number;
+    OV_TRY(ov_dump_tar(&e->tree, (struct ov_bytes){0}, sink, e->options->report, &dumped, err));
+    e->result->left_out = dumped.left_out;
+    return OV_OK;
+}
+
+static enum ov_status export_tree(struct exporting *e, struct ov_error *err)
+{
+    static const struct ov_config_choice nothing;
+    OV_AUTO(ov_buf_release) struct ov_buf base = {0};
+    OV_AUTO(ov_buf_release) struct ov_buf config = {0};
+    const struct ov_snapshot_image *image = &e->snapshot.image;
+    const struct ov_config_choice *choice = e->options->choice ? e->options->choice : &nothing;
+    struct ov_digest diff_id;
+    OV_TRY(pack_layer(e, 0, write_tree, OV_DIGEST_SHA256, &diff_id, err));
+    if (e->options->config.len)
+        OV_TRY(ov_buf_append(&base, e->options->config.data, e->options->config.len, err));
+    else if (image->config.size)
+        OV_TRY(ov_stored_stream_read(e->objects, &image->config, &base, err));
+    OV_TRY(ov_config_write(ov_buf_view(&base), choice, &diff_id, "ociv2 export", &config, err));
+    OV_TRY(put_document(e, ov_buf_view(&config), OV_MEDIA_CONFIG, &e->config, err));
+    return finish(e, (struct ov_bytes){0}, NULL, err);
+}
+
+/* ---- Putting it together ---- */
+
+static enum ov_status load(struct exporting *e, const struct ov_snapshot_record *record,
+                           struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
+    OV_TRY(ov_objects_open(e->repo, OBJECT_CACHE, &e->objects, err));
+    OV_TRY(ov_objects_load(e->objects, OV_KIND_SNAPSHOT, &record->id, &bytes, err));
+    OV_TRY(ov_snapshot_decode(ov_buf_view(&bytes), &e->snapshot, err));
+    return ov_tree_load(e->objects, &e->snapshot.tree, &e->tree, err);
+}
+
+static uint64_t expected_bytes(const struct exporting *e, bool as_image)
+{
+    uint64_t total = as_image ? 0 : e->snapshot.counts.bytes;
+    for (size_t i = 0; as_image && i < e->layer_count; i++) {
+        const struct ov_layer_record *layer = &e->snapshot.image.layers[i];
+        total += layer->blob.size ? layer->blob_size : layer->size;
+    }
+    return total;
+}
+
+enum ov_status ov_export(struct ov_repo *repo, const struct ov_snapshot_record *record,
+                         const struct ov_export_options *options, struct ov_export_result *result,
+                         struct ov_error *err)
+{
+    OV_AUTO(release_export)
+    struct exporting e = {.repo = repo, .options = options, .result = result};
+    *result = (struct ov_export_result){0};
+    OV_TRY(load(&e, record, err));
+    struct ov_reproducible can = ov_reproducible_of(&e.snapshot.image);
+    bool has_changes = options->config.len || options->choice;
+    bool as_image = (can.layers || can.manifest) && !options->single_layer && !has_changes;
+    if (as_image && !can.layers && strncmp(options->destination, "docker-archive:", 15) == 0)
+        as_image = false; /* it wants the layers unpacked */
+    e.layer_count = as_image ? e.snapshot.image.layer_count : 1;
+    e.layers = calloc(e.layer_count + 1, sizeof(*e.layers));
+    if (!e.layers)
+        return ov_fail_no_memory(err);
+    e.progress.total_bytes = expected_bytes(&e, as_image);
+    OV_TRY(ov_workers_open(options->threads, &e.workers, err));
+    OV_TRY(ov_destination_open(options->destination, options->reference, &e.destination, err));
+    return as_image ? export_image(&e, err) : export_tree(&e, err);
+}
