@@ -51,7 +51,8 @@ static void base_name(const char *spec, char out[OV_REFERENCE_SIZE])
     }
 }
 
-/* A reference is taken as it is; a mere tag, as OCI layouts have them, is one of the source's name. */
+/* A reference is taken as it is; a mere tag, as OCI layouts have them, is one of the source's name.
+ */
 static enum ov_status name_image(struct ov_session *session, const char *spec, const char *given,
                                  char out[OV_REFERENCE_SIZE], struct ov_error *err)
 {
@@ -151,8 +152,9 @@ static void print_text(const struct ov_session *session, const struct ov_import_
                    ov_text_of_count(counts->files).text, ov_plural(counts->files, "file", "files"),
                    ov_text_of_size(counts->bytes).text);
     if (args.is_dry_run)
-        ov_session_say(session, "new:     %s, before compression; nothing was stored: this was a "
-                                "dry run",
+        ov_session_say(session,
+                       "new:     %s, before compression; nothing was stored: this was a "
+                       "dry run",
                        ov_text_of_size(counts->bytes_new).text);
     else
         ov_session_say(session, "added:   %s of new data, stored in %s, in %s",
@@ -202,9 +204,9 @@ static enum ov_status import_one(struct ov_session *session, const struct job *j
     for (size_t i = 0; i < results.count; i++) {
         const struct ov_import_result *result = &results.items[i];
         if (result->left_out_xattrs)
-            ov_session_note(session,
-                            "%s xattrs of the machine that made the image were left out of the tree",
-                            ov_text_of_count(result->left_out_xattrs).text);
+            ov_session_note(
+                session, "%s xattrs of the machine that made the image were left out of the tree",
+                ov_text_of_count(result->left_out_xattrs).text);
         if (ov_globals.is_json)
             OV_TRY(print_json(result, spec, names.items[0], seconds, err));
         else

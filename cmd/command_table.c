@@ -12,6 +12,8 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_snapshot,
     &ov_command_restore,
     &ov_command_import,
+    &ov_command_export,
+    &ov_command_inspect,
     &ov_command_verify,
     &ov_command_images,
     &ov_command_snapshots,

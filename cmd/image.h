@@ -17,6 +17,15 @@ OV_MUST_CHECK enum ov_status ov_image_argument(struct ov_session *session, const
                                                const char **tag, struct ov_error *err);
 
 /*
+ * The same for one platform of an image: OS/ARCH[/VARIANT], or NULL for what the tag itself names.
+ * Errors: NOT_FOUND (with those there are), and as above.
+ */
+OV_MUST_CHECK enum ov_status ov_platform_argument(struct ov_session *session, const char *text,
+                                                  const char *platform,
+                                                  const struct ov_snapshot_record **out,
+                                                  const char **tag, struct ov_error *err);
+
+/*
  * A path inside an image as trees know it: without '/' around it, "." or empty components. A NUL
  * follows out->data. Errors: INVALID (".." in it; a usage error), NO_MEMORY.
  */

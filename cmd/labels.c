@@ -1,5 +1,6 @@
 #include "cmd/labels.h"
 
+#include "cmd/output.h"
 #include "repo/texts.h"
 
 #include <stdlib.h>
@@ -20,7 +21,7 @@ void ov_label_arguments_release(struct ov_label_arguments *labels)
 }
 
 enum ov_status ov_check_text(struct ov_session *session, const char *what, const char *text,
-                                 struct ov_error *err)
+                             struct ov_error *err)
 {
     if (!*text || strlen(text) > OV_TEXT_MAX || !ov_is_utf8(ov_bytes_of_string(text)))
         return ov_session_usage(session, err, "%s must be UTF-8 text of 1 to %d bytes: '%.100s'",

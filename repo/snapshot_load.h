@@ -1,0 +1,14 @@
+/*
+ * Loading a snapshot object.
+ */
+#ifndef OV_REPO_SNAPSHOT_LOAD_H
+#define OV_REPO_SNAPSHOT_LOAD_H
+
+#include "repo/repo.h"
+#include "repo/snapshot.h"
+
+/* Release *out with ov_snapshot_release(). Errors: as ov_objects_load(), CORRUPT, UNSUPPORTED. */
+OV_MUST_CHECK enum ov_status ov_snapshot_load(struct ov_repo *repo, const struct ov_id *id,
+                                              struct ov_snapshot *out, struct ov_error *err);
+
+#endif
