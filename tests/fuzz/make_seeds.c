@@ -1303,6 +1303,101 @@ static void seed_unpack(void)
     save_byte("unpack", "plain", 2, text("not packed"));
 }
 
+/* ---- Documents of images ---- */
+
+#define DIGEST "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+#define DESCRIBE(type, more) \
+    "{\"mediaType\":\"application/vnd." type "\",\"digest\":\"" DIGEST "\",\"size\":3" more "}"
+#define OCI_CONFIG DESCRIBE("oci.image.config.v1+json", "")
+
+/* One element more than there may be. */
+static void save_many(const char *name, uint8_t form, const char *before, const char *element,
+                      const char *after)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf out = {0};
+    FUZZ_OK(ov_buf_append(&out, before, strlen(before), NULL));
+    for (size_t i = 0; i < 1025; i++) {
+        FUZZ_OK(ov_buf_append(&out, ",", i > 0, NULL));
+        FUZZ_OK(ov_buf_append(&out, element, strlen(element), NULL));
+    }
+    FUZZ_OK(ov_buf_append(&out, after, strlen(after), NULL));
+    save_byte("manifest", name, form, ov_buf_view(&out));
+}
+
+static void seed_manifests(void)
+{
+    /* As fuzz_manifest.c has it: what it is, and the document. */
+    static const struct {
+        uint8_t form;
+        const char *document;
+    } seeds[] = {
+        {0, "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\","
+            "\"config\":" OCI_CONFIG
+            ",\"layers\":[" DESCRIBE("oci.image.layer.v1.tar+gzip", ",\"data\":\"YWJj\"") "]}"},
+        {0, "{\"schemaVersion\":2,\"artifactType\":\"a/b\",\"config\":" DESCRIBE(
+                "oci.empty.v1+json", "") ",\"layers\":[]}"},
+        {12, "{\"schemaVersion\":2,\"config\":" DESCRIBE(
+                 "docker.container.image.v1+json",
+                 "") ",\"layers\":[" DESCRIBE("docker.image.rootfs.foreign.diff.tar.gzip",
+                                              ",\"urls\":[\"http://a\"]") "]}"},
+        {4, "{\"schemaVersion\":2,\"manifests\":[" DESCRIBE(
+                "oci.image.manifest.v1+json",
+                ",\"platform\":{\"os\":\"linux\",\"architecture\":\"arm\",\"variant\":\"v7\"},"
+                "\"annotations\":{\"org.opencontainers.image.ref.name\":\"a\","
+                "\"io.containerd.image.name\":\"b\"}") "]}"},
+        {0, "{\"schemaVersion\":2,\"mediaType\":\"text/html\",\"manifests\":[]}"},
+        {0, "{\"schemaVersion\":2,\"layers\":[]}"},
+        {0, "{\"schemaVersion\":2,\"config\":null,\"layers\":[]}"},
+        {0, "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"a/b\"}]}"},
+        {4, "{\"schemaVersion\":2,\"layers\":[],\"config\":" OCI_CONFIG "}"},
+        {8, "{\"schemaVersion\":2,\"manifests\":[],\"layers\":[]}"},
+        {8, "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.index.v1+json\","
+            "\"manifests\":[]}"},
+        {0, "{\"schemaVersion\":2,\"manifest\xc5\xbf\":[],\"\xe2\x84\xaa\":1,\"Layers\":[]}"},
+        {0, "{\"schemaVersion\":1,\"fsLayers\":[]}"},
+        {0, "{\"schemaVersion\":2,\"fsLayers\":[]}"},
+        {20, "{}"},
+        {0, "{\"schemaVersion\":2,\"manifests\":[{\"mediaType\":\"a/b\",\"digest\":\"" DIGEST
+            "\",\"size\":9007199254740993}]}"},
+        {0, "{\"schemaVersion\":2,\"manifests\":[" DESCRIBE("a", ",\"data\":\"YWI=\"") "]}"},
+        {0, "{\"schemaVersion\":2,\"manifests\":[" DESCRIBE("a", ",\"data\":\"Y+/=\"") "]}"},
+        {0, "{\"schemaVersion\":2,\"manifests\":[" DESCRIBE("a", ",\"data\":\"0-==\"") "]}"},
+        {0, "{\"schemaVersion\":2,\"manifests\":[" DESCRIBE("a", ",\"data\":\"YWJjZ\"") "]}"},
+        {0,
+         "{\"schemaVersion\":2,\"manifests\":[" DESCRIBE("a", ",\"platform\":{\"os\":\"/\"}") "]}"},
+        {0, "{\"a\":\"\\u0000\\ud83d\\ude00\",\"b\":1e3,\"a\":-1}"},
+        {0, "[[[[[]]]]]"},
+        {0, "{\"schemaVersion\":2,\"mediaType\":\"a/b\\u0000\",\"manifests\":[]}"},
+        {1, "{\"created\":\"2015-10-31T22:22:56Z\",\"architecture\":\"amd64\",\"os\":\"linux\","
+            "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" DIGEST "\"]},\"history\":[{"
+            "\"created\":\"x\",\"created_by\":\"y\",\"comment\":\"z\",\"empty_layer\":true}]}"},
+        {1, "{\"rootfs\":{\"type\":\"x\"}}"},
+        {1, "{\"rootfs\":{\"diff_ids\":[\"sha256:12\"]}}"},
+        {1, "{\"rootfs\":{\"diff_ids\":[1]}}"},
+        {1, "{\"rootfs\":{},\"history\":[1]}"},
+        {1, "{\"rootfs\":{},\"history\":[{\"empty_layer\":1}]}"},
+        {1, "{}"},
+        {1, "[]"},
+        {2, "[{\"Config\":\"c.json\",\"RepoTags\":[\"a:1\",\"b\"],\"Layers\":[\"l\"]},{\"Config\":"
+            "\"d\",\"RepoTags\":null}]"},
+        {2, "[{}]"},
+        {2, "[1]"},
+        {2, "{}"},
+        {2, "[{\"Config\":\"a\",\"Layers\":[1]}]"},
+        {3, "{\"x\":[1.5,\"\\u0000\"],\"author\":\"me\",\"os\":\"linux\",\"config\":{\"Env\":["
+            "\"B=1\",\"C\"],\"Cmd\":[\"sh\"],\"Labels\":{\"b\":\"1\",\"a\":\"2\"},\"ExposedPorts\":"
+            "{\"1/tcp\":{}},\"Volumes\":null,\"User\":\"u\",\"OnBuild\":null}}"},
+        {3, "{\"schemaVersion\":2}"},
+    };
+    char name[32];
+    for (size_t i = 0; i < OV_ARRAY_LEN(seeds); i++) {
+        snprintf(name, sizeof(name), "document-%zu", i);
+        save_byte("manifest", name, seeds[i].form, text(seeds[i].document));
+    }
+    save_many("images", 2, "[", "{}", "]");
+    save_many("manifests", 0, "{\"schemaVersion\":2,\"manifests\":[", "0", "]}");
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -1338,5 +1433,6 @@ int main(int argc, char **argv)
     seed_file_table();
     seed_patterns();
     seed_unpack();
+    seed_manifests();
     return 0;
 }
