@@ -505,6 +505,8 @@ enum ov_status ov_scanner_open(const char *path, struct ov_workers *workers,
     pthread_mutex_init(&scanner->mutex, NULL);
     scanner->options = *options;
     scanner->root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (scanner->root < 0 && errno == ENOTDIR)
+        return ov_fail(err, OV_ERR_INVALID, "%s is not a directory", path);
     if (scanner->root < 0)
         return ov_fail_errno(err, "cannot read %s", path);
     OV_TRY(ov_lane_open(workers, options->memory, false, discard_batch, &scanner->lane, err));

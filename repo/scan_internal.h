@@ -60,6 +60,7 @@ struct ov_scan_large {
     int fd;
     struct ov_splitter splitter;
     struct ov_scan_stat stat;
+    uint64_t end;           /* as far as it is read: its size, or less when it was truncated */
     uint64_t at;            /* next byte to feed to the splitter */
     uint64_t data_end;      /* sparse files: the next hole begins here */
     uint64_t pending_zeros; /* of a hole, to be skipped once the splitter is inside it */

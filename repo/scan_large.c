@@ -37,7 +37,8 @@ enum ov_status ov_scan_large_open(struct ov_scan_large *large, int directory, co
         ov_scan_note_change(batch, found);
     ov_splitter_init(&large->splitter, &ov_chunker_v1);
     large->is_sparse = ov_scan_may_have_holes(&large->stat);
-    large->data_end = large->is_sparse ? 0 : large->stat.facts.size;
+    large->end = large->stat.facts.size;
+    large->data_end = large->is_sparse ? 0 : large->end;
     return ov_scan_xattrs(large->fd, -1, NULL, &batch->arena, &found->c, err);
 }
 
@@ -48,7 +49,7 @@ enum ov_status ov_scan_large_open(struct ov_scan_large *large, int directory, co
 static enum ov_status enter_hole(struct ov_scan_large *large, struct ov_buf *data,
                                  struct ov_error *err)
 {
-    uint64_t size = large->stat.facts.size;
+    uint64_t size = large->end;
     off_t found = lseek(large->fd, (off_t)large->at, SEEK_DATA);
     uint64_t next = found < 0 || (uint64_t)found > size ? size : (uint64_t)found;
     if (next > large->at) {
@@ -69,7 +70,7 @@ static enum ov_status enter_hole(struct ov_scan_large *large, struct ov_buf *dat
 /* Fills `data` up to PIECE_ROOM, a long hole, or the end of the file. */
 static enum ov_status fill(struct ov_scan_large *large, struct ov_buf *data, struct ov_error *err)
 {
-    uint64_t size = large->stat.facts.size;
+    uint64_t size = large->end;
     while (large->at < size && data->len < PIECE_ROOM - OV_ZERO_EXTENT_MIN) {
         if (large->at >= large->data_end) {
             OV_TRY(enter_hole(large, data, err));
@@ -85,7 +86,7 @@ static enum ov_status fill(struct ov_scan_large *large, struct ov_buf *data, str
         data->len += got;
         large->at += got;
         if (got < want) /* it was truncated */
-            large->stat.facts.size = size = large->data_end = large->at;
+            large->end = size = large->data_end = large->at;
     }
     return OV_OK;
 }
@@ -135,7 +136,7 @@ enum ov_status ov_scan_large_next(struct ov_scan_large *large, struct ov_scan_ba
     if (found->kind == OV_FOUND_OBJECT)
         found->bucket = ov_bucket_of_file(ov_buf_view(data));
 
-    bool at_end = large->at >= large->stat.facts.size && large->pending_zeros == 0;
+    bool at_end = large->at >= large->end && large->pending_zeros == 0;
     large->pieces.count = 0;
     OV_TRY(
         ov_pieces_cut(&large->splitter, ov_buf_view(data), at_end, &large->pieces, &consumed, err));

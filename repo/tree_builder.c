@@ -39,6 +39,8 @@ struct open_file {
     enum ov_bucket bucket;
     int64_t read_at;
     bool has_problem;
+    bool holds_side;    /* further pieces come: its side items wait in `side` */
+    struct ov_buf side; /* each behind its length of 4 bytes */
     struct ov_buf xattrs;
     struct ov_sequence xattr_sequence;
     /* For the file table. */
@@ -114,6 +116,7 @@ void ov_tree_builder_close(struct ov_tree_builder *b)
     }
     free(b->groups);
     ov_arena_release(&b->file.arena);
+    ov_buf_release(&b->file.side);
     ov_buf_release(&b->file.xattrs);
     free(b->file.known.extents);
     free(b->file.known.holes);
@@ -161,7 +164,24 @@ static enum ov_status add_side(struct ov_tree_builder *b, const struct ov_side *
         return OV_OK;
     ov_buf_clear(&b->scratch);
     OV_TRY(ov_side_encode(side, &b->scratch, err));
-    return ov_sequence_builder_add(b->side, ov_buf_view(&b->scratch), err);
+    if (!b->file.is_open || !b->file.holds_side)
+        return ov_sequence_builder_add(b->side, ov_buf_view(&b->scratch), err);
+    uint8_t len[4];
+    ov_store32(len, (uint32_t)b->scratch.len);
+    OV_TRY(ov_buf_append(&b->file.side, len, sizeof(len), err));
+    return ov_buf_append(&b->file.side, b->scratch.data, b->scratch.len, err);
+}
+
+/* Adds what waited until all of a large file was read. */
+static enum ov_status add_held_side(struct ov_tree_builder *b, struct ov_error *err)
+{
+    const struct ov_buf *held = &b->file.side;
+    for (size_t at = 0; at < held->len;) {
+        size_t len = ov_load32(held->data + at);
+        OV_TRY(ov_sequence_builder_add(b->side, ov_bytes_of(held->data + at + 4, len), err));
+        at += 4 + len;
+    }
+    return OV_OK;
 }
 
 /* Holes of the current path, in as many items as it takes. */
@@ -389,6 +409,8 @@ static enum ov_status start_file(struct ov_tree_builder *b, const struct ov_foun
     file->bucket = found->bucket;
     file->read_at = found->is_unchanged ? (int64_t)time(NULL) : found->read_at;
     file->has_problem = false;
+    file->holds_side = found->has_more;
+    ov_buf_clear(&file->side);
     file->is_too_long = false;
     file->known.extent_count = file->known.hole_count = 0;
     file->known.contents = file->known.target = (struct ov_bytes){0};
@@ -464,6 +486,7 @@ static enum ov_status finish_file(struct ov_tree_builder *b, const struct ov_fou
         OV_TRY(ov_sequence_builder_finish(b->extents, &node.extents, err));
     }
     file->is_open = false;
+    OV_TRY(add_held_side(b, err));
     count_object(b, &node);
     if (file->link_group)
         OV_TRY(lead_group(b, file->link_group, file->stat.links, &node, err));
@@ -496,7 +519,7 @@ static enum ov_status add_missing(struct ov_tree_builder *b, const struct ov_fou
                                   struct ov_error *err)
 {
     if (b->file.is_open) {
-        /* The rest of a large file could not be read: leave all of it out. */
+        /* The rest of a large file could not be read: leave all of it out, of the side too. */
         struct ov_sequence ignored;
         b->file.is_open = false;
         OV_TRY(ov_sequence_builder_finish(b->extents, &ignored, err));
