@@ -75,7 +75,12 @@ static void open_fixture(struct fixture *f)
     test_directory_make(&f->cache);
     f->repo = test_repo_make(test_faulty_backend(f->memory));
     TEST_OK(ov_text_copy(f->cache.path, &f->repo->cache_directory, &test_error));
-    f->report = (struct ov_report){f, warn, note_progress, is_cancelled};
+    f->report = (struct ov_report){
+        .context = f,
+        .warn = warn,
+        .progress = note_progress,
+        .is_cancelled = is_cancelled,
+    };
     f->options = (struct ov_take_options){
         .path = f->source.directory.path,
         .name = "image:1",
