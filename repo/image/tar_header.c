@@ -181,7 +181,7 @@ enum ov_status ov_tar_header_decode(const uint8_t *block, const struct ov_tar_pl
     if (!parse_unsigned(block + SIZE, LONG_SIZE, INT64_MAX, &out->size))
         return ov_tar_fail(place, OV_ERR_CORRUPT, "bad size", err);
     if (!ov_tar_number_parse(block + MTIME, LONG_SIZE, &out->mtime) ||
-        out->mtime <= -OV_TIME_LIMIT || out->mtime >= OV_TIME_LIMIT)
+        out->mtime < -OV_TIME_LIMIT || out->mtime > OV_TIME_LIMIT)
         return ov_tar_fail(place, OV_ERR_CORRUPT, "bad time", err);
     if (out->dialect != OV_TAR_V7 && (out->type == '3' || out->type == '4'))
         OV_TRY(decode_devices(block, place, out, err));

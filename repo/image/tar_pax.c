@@ -74,7 +74,7 @@ static bool parse_time(struct ov_bytes text, int64_t *seconds, uint32_t *nanosec
     uint64_t whole;
     uint32_t fraction = 0;
     bool is_cut = false;
-    if (!ov_tar_decimal_parse(ov_bytes_of(text.data, whole_len), OV_TIME_LIMIT - 2, &whole))
+    if (!ov_tar_decimal_parse(ov_bytes_of(text.data, whole_len), OV_TIME_LIMIT, &whole))
         return false;
     for (size_t i = 0; i < 9 || whole_len + 1 + i < text.len; i++) {
         size_t at = whole_len + 1 + i;
@@ -94,7 +94,7 @@ static bool parse_time(struct ov_bytes text, int64_t *seconds, uint32_t *nanosec
     }
     *seconds = down;
     *nanoseconds = fraction;
-    return true;
+    return down >= -OV_TIME_LIMIT;
 }
 
 static int hex_digit(uint8_t c)
@@ -117,7 +117,7 @@ static enum ov_status copy_name(const struct parse *parse, struct ov_bytes name,
         uint8_t byte = name.data[i];
         int high = byte == '%' && i + 2 < name.len ? hex_digit(name.data[i + 1]) : -1;
         int low = high >= 0 ? hex_digit(name.data[i + 2]) : -1;
-        uint8_t escaped = low >= 0 ? (uint8_t)(high << 4 | low) : 0;
+        uint8_t escaped = (uint8_t)(low >= 0 ? high << 4 | low : 0);
         if (low >= 0 && (is_libarchive || escaped == '%' || escaped == '=')) {
             byte = escaped;
             i += 2;

@@ -9,17 +9,17 @@
  *
  * Where readers are known to disagree:
  * - A pax size counts, not the one in the header (CVE-2025-62518). Only regular files have
- * contents: sizes of hard links, directories and others are ignored, as GNU tar, Go and umoci do.
+ *   contents: sizes of hard links, directories and others are ignored, as in Go and so umoci.
  * - A sparse map that is not ascending, inside the file and made of as many bytes as are stored is
  *   refused (CVE-2025-58183); so are two maps, two sizes, and sparse files of Solaris.
- * - Refused: a GNU and a pax name that differ; two extended headers of a kind for one entry, or one
- *   without an entry; a lone block of zeros; global headers with names, sizes, sparse maps or
- * xattrs. The rest of a global header holds for all later entries.
- * - A type that is not known is refused, as umoci does; that is no regular file as for POSIX.
+ * - Refused: a GNU and a pax name that differ; two extended headers of a kind for one entry, or
+ *   one without an entry; a lone block of zeros; global headers with names, sizes, sparse maps or
+ *   xattrs. The rest of a global header holds for all later entries.
+ * - A type that is not known is refused, as umoci does; to POSIX it is a regular file.
  * - Types '\0' and '7' are regular files; with '\0' a '/' at the end of the name makes a directory.
  *   With '0' it does not, as in Go.
- * - An empty pax value takes back a global one and leaves that of the header; an empty xattr is
- * one.
+ * - An empty pax value takes back a global one and leaves that of the header; an xattr may be
+ *   empty.
  * - "%25" and "%3D" in names of SCHILY.xattr are '%' and '=', as GNU tar writes them.
  * - Prefixes in GNU headers (Go before 1.8) are obeyed where GNU's own times make no sense.
  * - The padding after the last contents may be missing.

@@ -1398,6 +1398,196 @@ static void seed_manifests(void)
     save_many("manifests", 0, "{\"schemaVersion\":2,\"manifests\":[", "0", "]}");
 }
 
+/* ---- Tar archives ---- */
+
+static void tar_put(struct ov_buf *out, uint8_t form, struct ov_bytes piece)
+{
+    put_byte(out, form);
+    put_piece(out, piece);
+}
+
+/* A header of this type; text (if any) is laid over it at an offset. */
+static void tar_put_header(struct ov_buf *out, char type, uint16_t offset, struct ov_bytes over)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf piece = {0};
+    put_byte(&piece, (uint8_t)type);
+    if (over.len) {
+        put_byte(&piece, (uint8_t)offset);
+        put_byte(&piece, (uint8_t)(offset >> 8));
+        put_byte(&piece, (uint8_t)over.len);
+        FUZZ_OK(ov_buf_append(&piece, over.data, over.len, NULL));
+    }
+    tar_put(out, 2, ov_buf_view(&piece));
+}
+
+/* A header and contents, then an entry of another type with contents. */
+static void seed_tar_pair(const char *name, char type, struct ov_bytes contents, char entry_type,
+                          struct ov_bytes entry)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf out = {0};
+    put_byte(&out, 20);
+    tar_put_header(&out, type, 0, text(""));
+    tar_put(&out, 1, contents);
+    tar_put_header(&out, entry_type, 157, text("target"));
+    tar_put(&out, 1, entry);
+    tar_put_header(&out, '0', 0, text(""));
+    tar_put(&out, 0, ov_bytes_of((char[1024]){0}, 1024));
+    save("tar", name, ov_buf_view(&out));
+}
+
+static void seed_tar_field(const char *name, char type, uint16_t offset, struct ov_bytes over)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf out = {0};
+    put_byte(&out, 255);
+    tar_put_header(&out, type, offset, over);
+    tar_put(&out, 1, text("abcde"));
+    save("tar", name, ov_buf_view(&out));
+}
+
+/* A pax header whose records are these, separated by '|'. */
+static void seed_tar_records(const char *name, char type, const char *records, const char *entry)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf out = {0};
+    char record[300];
+    while (*records) {
+        size_t len = strcspn(records, "|");
+        size_t total = len + 3 + (len + 3 > 9) + (len + 4 > 99);
+        snprintf(record, sizeof(record), "%zu %.*s\n", total, (int)len, records);
+        FUZZ_OK(ov_buf_append(&out, record, strlen(record), NULL));
+        records += len + (records[len] == '|');
+    }
+    seed_tar_pair(name, type, ov_buf_view(&out), '0', text(entry));
+}
+
+static void seed_tar_pax(void)
+{
+    static const struct {
+        const char *records;
+        const char *entry;
+    } cases[] = {
+        {"path=p|linkpath=l|uid=1|gid=2|mtime=1.5|comment=c|size=5", "abcde"},
+        {"mtime=-1.00000000001", ""},
+        {"mtime=x", ""},
+        {"mtime=1.x", ""},
+        {"uid=4294967295", ""},
+        {"path=|size=", ""},
+        {"SCHILY.xattr.user.a=1|LIBARCHIVE.xattr.user.%61=MTIzNA==|SCHILY.xattr.user.%3D=", ""},
+        {"LIBARCHIVE.xattr.user.b=+/az09|LIBARCHIVE.xattr.%=eA", ""},
+        {"LIBARCHIVE.xattr.a=!", ""},
+        {"SCHILY.xattr.=x", ""},
+        {"SUN.holesdata=1", ""},
+        {"SCHILY.devmajor=1|SCHILY.devminor=2", ""},
+        {"GNU.sparse.size=10|GNU.sparse.numblocks=2|GNU.sparse.offset=1|GNU.sparse.numbytes=2|"
+         "GNU.sparse.offset=5|GNU.sparse.numbytes=3",
+         "abcde"},
+        {"GNU.sparse.size=10|GNU.sparse.map=0,3,5,2|GNU.sparse.name=n", "abcde"},
+        {"GNU.sparse.size=10|GNU.sparse.map=0,3,", "abc"},
+        {"GNU.sparse.size=10|GNU.sparse.map=0,x", "abc"},
+        {"GNU.sparse.size=10|GNU.sparse.map=0,3", "abcd"},
+        {"GNU.sparse.size=10|GNU.sparse.map=0,3,2,1", "abcd"},
+        {"GNU.sparse.size=10|GNU.sparse.map=0,3,4,1|GNU.sparse.numblocks=1", "abcd"},
+        {"GNU.sparse.map=0,3|GNU.sparse.offset=1", "abc"},
+        {"GNU.sparse.map=", "abc"},
+        {"GNU.sparse.offset=1", "abc"},
+        {"GNU.sparse.numbytes=1", "abc"},
+        {"GNU.sparse.size=1|GNU.sparse.realsize=2|GNU.sparse.map=0,1", "a"},
+        {"GNU.sparse.major=2|GNU.sparse.realsize=2", "a"},
+        {"GNU.sparse.major=1|GNU.sparse.minor=0", "a"},
+        {"GNU.sparse.name=x|GNU.sparse.size=1", "a"},
+        {"GNU.sparse.major=1|GNU.sparse.realsize=9|GNU.sparse.map=0,1", "a"},
+        {"GNU.sparse.major=1|GNU.sparse.realsize=9", "a"},
+        {"a", ""},
+    };
+    char name[32];
+    for (size_t i = 0; i < OV_ARRAY_LEN(cases); i++) {
+        snprintf(name, sizeof(name), "pax-%zu", i);
+        seed_tar_records(name, 'x', cases[i].records, cases[i].entry);
+    }
+    seed_tar_records("global", 'g', "uid=1|mtime=-2.25|gid=", "abc");
+    seed_tar_records("global-path", 'g', "path=1", "abc");
+    seed_tar_records("global-xattr", 'g', "SCHILY.xattr.a=1", "abc");
+    seed_tar_pair("pax-nul", 'x', ov_bytes_of("9 path=\0\n", 9), '0', text("x"));
+}
+
+/* A map in the contents. */
+static void seed_tar_map(const char *name, const char *map)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf out = {0};
+    static const char records[] = "22 GNU.sparse.major=1\n26 GNU.sparse.realsize=10\n";
+    char block[517] = {0};
+    memcpy(block, map, strlen(map));
+    memcpy(block + 512, "abcde", 5);
+    put_byte(&out, 20);
+    tar_put_header(&out, 'x', 0, text(""));
+    tar_put(&out, 1, text(records));
+    tar_put_header(&out, '0', 0, text("a"));
+    tar_put(&out, 1, ov_bytes_of(block, sizeof(block)));
+    save("tar", name, ov_buf_view(&out));
+}
+
+/* An old sparse file of GNU with a further block of its map. */
+static void seed_tar_old_sparse(void)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf out = {0};
+    OV_AUTO(ov_buf_release) struct ov_buf piece = {0};
+    static const char range[] = "00000000001 00000000002";
+    put_byte(&piece, 'S');
+    FUZZ_OK(ov_buf_append(&piece, "\x01\x01\x08ustar  \0", 11, NULL));
+    FUZZ_OK(ov_buf_append(&piece, "\x82\x01\x17", 3, NULL));
+    FUZZ_OK(ov_buf_append(&piece, range, 23, NULL));
+    FUZZ_OK(ov_buf_append(&piece,
+                          "\xe2\x01\x0c"
+                          "\1"
+                          "00000000020",
+                          15, NULL));
+    FUZZ_OK(ov_buf_append(&piece,
+                          "\x7c\x00\x0b"
+                          "00000000004",
+                          14, NULL));
+    put_byte(&out, 0);
+    tar_put(&out, 2, ov_buf_view(&piece));
+    tar_put(&out, 1, text("00000000005 00000000002"));
+    tar_put(&out, 1, text("abcd"));
+    save("tar", "old-sparse", ov_buf_view(&out));
+}
+
+static void seed_tar(void)
+{
+    char name[32];
+    for (const char *type = "01234567SV"; *type; type++) {
+        snprintf(name, sizeof(name), "type-%c", *type);
+        seed_tar_pair(name, '0', text("abc"), *type, text(""));
+    }
+    seed_tar_pair("old-directory", '0', text("abc"), '\0', text(""));
+    seed_tar_pair("long-name", 'L', ov_bytes_of("name/", 6), '\0', text(""));
+    seed_tar_pair("long-target", 'K', ov_bytes_of("target", 7), '2', text(""));
+    seed_tar_pair("empty-name", 'L', text(""), '0', text(""));
+    seed_tar_pair("two-names", 'L', text("a"), 'L', text("b"));
+    seed_tar_pair("disagree", 'L', text("a"), 'x', text("9 path=p\n"));
+    seed_tar_pair("no-entry", 'L', text("a"), '\0', text(""));
+    seed_tar_field("prefix", '0', 345, text("prefix"));
+    seed_tar_field("no-name", '0', 0, ov_bytes_of("", 1));
+    seed_tar_field("no-target", '2', 0, text("a"));
+    seed_tar_field("go-prefix", '0', 257, ov_bytes_of("ustar  \0", 8));
+    seed_tar_field("v7", '0', 257, ov_bytes_of("\0\0\0\0\0\0\0\0", 8));
+    seed_tar_field("base-256", '0', 136, ov_bytes_of("\xff\xff\xff\xff\xff\xff\xff\xff", 8));
+    seed_tar_field("negative-size", '0', 124, ov_bytes_of("\xff\xff\xff", 3));
+    seed_tar_field("huge-size", '0', 124,
+                   ov_bytes_of("\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 12));
+    seed_tar_field("large-extension", 'x', 124, text("00010000000"));
+    seed_tar_field("bad-mode", '0', 100, text("x"));
+    seed_tar_field("bad-uid", '0', 108, text("9"));
+    seed_tar_field("bad-time", '0', 136, text("x"));
+    seed_tar_field("bad-device", '3', 329, text("x"));
+    seed_tar_field("signed", '0', 0, text("\xff\xff"));
+    seed_tar_pax();
+    seed_tar_map("map", "1\n5\n5\n");
+    seed_tar_map("map-none", "0\n");
+    seed_tar_map("map-bad", "1\n5\n\n");
+    seed_tar_map("map-many", "70000\n");
+    seed_tar_old_sparse();
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -1434,5 +1624,6 @@ int main(int argc, char **argv)
     seed_patterns();
     seed_unpack();
     seed_manifests();
+    seed_tar();
     return 0;
 }
