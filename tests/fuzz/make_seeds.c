@@ -18,6 +18,7 @@
 #include "engine/segment.h"
 #include "repo/config.h"
 #include "repo/file_table.h"
+#include "repo/image/digest.h"
 #include "repo/keys.h"
 #include "repo/log_file.h"
 #include "repo/lookup_table.h"
@@ -1588,6 +1589,111 @@ static void seed_tar(void)
     seed_tar_old_sparse();
 }
 
+/* ---- Archives of images ---- */
+
+static void put_member(struct ov_buf *out, const char *name, char type, const char *contents)
+{
+    char header[512] = {0};
+    size_t size = type == '0' ? strlen(contents) : 0;
+    unsigned sum = 0;
+    snprintf(header, 100, "%s", name);
+    snprintf(header + 100, 8, "0000644");
+    snprintf(header + 108, 8, "0000000");
+    snprintf(header + 116, 8, "0000000");
+    snprintf(header + 124, 12, "%011zo", size);
+    snprintf(header + 136, 12, "00000000000");
+    memset(header + 148, ' ', 8);
+    header[156] = type;
+    snprintf(header + 157, 100, "%s", size ? "" : contents);
+    memcpy(header + 257, "ustar\00000", 8);
+    for (size_t i = 0; i < sizeof(header); i++)
+        sum += (unsigned char)header[i];
+    snprintf(header + 148, 8, "%06o", sum);
+    FUZZ_OK(ov_buf_append(out, header, sizeof(header), NULL));
+    FUZZ_OK(ov_buf_append(out, contents, size, NULL));
+    FUZZ_OK(ov_buf_append_zeros(out, -size & 511, NULL));
+}
+
+/* Adds a blob, and to `list` its descriptor with these members behind. */
+static void put_layout_blob(struct ov_buf *tar, const char *media_type, const char *contents,
+                            const char *more, char *list, size_t size)
+{
+    struct ov_digest digest;
+    char name[200];
+    size_t len = strlen(list);
+    FUZZ_OK(ov_digest_compute(OV_DIGEST_SHA256, text(contents), &digest, NULL));
+    snprintf(name, sizeof(name), "./blobs/sha256/%s", ov_digest_hex(&digest).text);
+    put_member(tar, name, '0', contents);
+    int n = snprintf(list + len, size - len,
+                     "%s{\"mediaType\":\"%s\",\"digest\":\"%s\",\"size\":%zu%s}", len ? "," : "",
+                     media_type, ov_digest_text(&digest).text, strlen(contents), more);
+    FUZZ_CHECK(n > 0 && (size_t)n < size - len);
+}
+
+/* An image of one layer; adds its descriptor to `list`. */
+static void put_layout_image(struct ov_buf *tar, const char *architecture, const char *more,
+                             char *list, size_t size)
+{
+    char config[400], config_item[400] = "", layer[400] = "", manifest[1000];
+    snprintf(config, sizeof(config),
+             "{\"os\":\"linux\",\"architecture\":\"%s\",\"rootfs\":{\"type\":\"layers\","
+             "\"diff_ids\":[\"sha256:%064d\"]}}",
+             architecture, 7);
+    put_layout_blob(tar, "application/vnd.oci.image.config.v1+json", config, "", config_item,
+                    sizeof(config_item));
+    put_layout_blob(tar, "application/vnd.oci.image.layer.v1.tar", architecture, "", layer,
+                    sizeof(layer));
+    snprintf(manifest, sizeof(manifest), "{\"schemaVersion\":2,\"config\":%s,\"layers\":[%s]}",
+             config_item, layer);
+    put_layout_blob(tar, "application/vnd.oci.image.manifest.v1+json", manifest, more, list, size);
+}
+
+static void seed_layout(void)
+{
+    static const char *const unknown =
+        ",\"platform\":{\"os\":\"unknown\",\"architecture\":\"unknown\"}";
+    static const char *const amd64 = ",\"platform\":{\"os\":\"linux\",\"architecture\":\"amd64\"}";
+    static const char *const name =
+        ",\"annotations\":{\"org.opencontainers.image.ref.name\":\"x\"}";
+    OV_AUTO(ov_buf_release) struct ov_buf tar = {0};
+    char list[3000] = "", top[3000] = "", index[3200];
+    put_member(&tar, "oci-layout", '0', "{\"imageLayoutVersion\":\"1.0.0\"}");
+    put_layout_image(&tar, "none", unknown, list, sizeof(list));
+    put_layout_image(&tar, "amd64", amd64, list, sizeof(list));
+    put_layout_image(&tar, "arm64", "", list, sizeof(list));
+    snprintf(index, sizeof(index), "{\"schemaVersion\":2,\"manifests\":[%s]}", list);
+    put_layout_blob(&tar, "application/vnd.oci.image.index.v1+json", index, name, top, sizeof(top));
+    put_layout_image(&tar, "s390x", "", top, sizeof(top));
+    snprintf(index, sizeof(index), "{\"schemaVersion\":2,\"manifests\":[%s]}", top);
+    put_member(&tar, "index.json", '0', index);
+    FUZZ_OK(ov_buf_append_zeros(&tar, 1024, NULL));
+    save("source", "layout", ov_buf_view(&tar));
+}
+
+static void seed_source(void)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf tar = {0};
+    char config[300];
+    uint8_t packed[4096];
+    snprintf(config, sizeof(config),
+             "{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:%064d\",\"sha256:%064d\"]}}",
+             1, 2);
+    put_member(&tar, "a/layer.tar", '0', "a layer");
+    put_member(&tar, "b/layer.tar", '2', "../a/layer.tar");
+    put_member(&tar, "./c", '1', "a//layer.tar");
+    put_member(&tar, "loop", '2', "loop");
+    put_member(&tar, "x.json", '0', config);
+    put_member(&tar, "manifest.json", '0',
+               "[{\"Config\":\"x.json\",\"RepoTags\":[\"x:1\"],\"Layers\":[\"b/layer.tar\","
+               "\"c\"]},{\"Config\":\"x.json\",\"Layers\":[\"loop\",\"../c\"]}]");
+    FUZZ_OK(ov_buf_append_zeros(&tar, 1024, NULL));
+    save("source", "docker", ov_buf_view(&tar));
+    size_t n = ZSTD_compress(packed, sizeof(packed), tar.data, tar.len, 3);
+    FUZZ_CHECK(!ZSTD_isError(n));
+    save("source", "docker_packed", ov_bytes_of(packed, n));
+    seed_layout();
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -1625,5 +1731,6 @@ int main(int argc, char **argv)
     seed_unpack();
     seed_manifests();
     seed_tar();
+    seed_source();
     return 0;
 }
