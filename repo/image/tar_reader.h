@@ -5,9 +5,25 @@
  *
  * Nothing is lost: besides the entries it gives every byte of the archive that is not contents of
  * an entry, so that the archive can be put together again. Memory is bounded whatever the archive
- * says. What readers are known to disagree on is refused: a pax size beside another size in a
- * header of a kind that has contents is obeyed (CVE-2025-62518), a sparse map that is not
- * ascending, inside the file and made of as many bytes as are stored is refused (CVE-2025-58183).
+ * says. One thread at a time.
+ *
+ * Where readers are known to disagree:
+ * - A pax size counts, not the one in the header (CVE-2025-62518). Only regular files have
+ *   contents: sizes of hard links, directories and others are ignored, as in Go and so umoci.
+ * - A sparse map that is not ascending, inside the file and made of as many bytes as are stored is
+ *   refused (CVE-2025-58183); so are two maps, two sizes, and sparse files of Solaris.
+ * - Refused: a GNU and a pax name that differ; two extended headers of a kind for one entry, or
+ *   one without an entry; a lone block of zeros; global headers with names, sizes, sparse maps or
+ *   xattrs. The rest of a global header holds for all later entries.
+ * - A type that is not known is refused, as umoci does; to POSIX it is a regular file.
+ * - Types '\0' and '7' are regular files; with '\0' a '/' at the end of the name makes a directory.
+ *   With '0' it does not, as in Go.
+ * - An empty pax value takes back a global one and leaves that of the header; an xattr may be
+ *   empty.
+ * - "%25" and "%3D" in names of SCHILY.xattr are '%' and '=', as GNU tar writes them.
+ * - Prefixes in GNU headers (Go before 1.8) are obeyed where GNU's own times make no sense.
+ * - The padding after the last contents may be missing.
+ * ACLs as text, SELinux labels of star and names of owners are ignored.
  */
 #ifndef OV_REPO_IMAGE_TAR_READER_H
 #define OV_REPO_IMAGE_TAR_READER_H
@@ -64,7 +80,8 @@ OV_DEFINE_AUTO(ov_tar_reader_close_auto, struct ov_tar_reader, ov_tar_reader_clo
 
 /*
  * The next entry; contents of the one before that were not read are passed over. OV_END at the end
- * of the archive: two blocks of zeros, or the end of the stream at a block's border.
+ * of the archive: two blocks of zeros, or the end of the stream at a block's border or in the
+ * padding after contents. After a failure, here or below, a reader can only be closed.
  * Errors: CORRUPT (no tar, cut off, bad checksum, a bad number), LIMIT, UNSUPPORTED (multi-volume
  * and other kinds that cannot be obeyed), NO_MEMORY, the stream's.
  */

@@ -1,8 +1,8 @@
 /*
  * Writes canonical tar archives: the same tree gives the same bytes on every machine and with every
  * version. docs/canonical-tar.md defines them. ustar headers where everything fits, else a pax
- * header with only what does not fit, keys in byte order; nanoseconds, long names, large numbers,
- * xattrs (SCHILY.xattr, byte for byte) and sockets (left out, told by *is_left_out) included.
+ * header with only what does not fit, keys in byte order: nanoseconds, long names, large numbers,
+ * xattrs (SCHILY.xattr, byte for byte). There are no sockets in tar: the caller leaves them out.
  */
 #ifndef OV_REPO_IMAGE_TAR_WRITER_H
 #define OV_REPO_IMAGE_TAR_WRITER_H
@@ -12,22 +12,25 @@
 
 /* Views are borrowed for the call. */
 struct ov_tar_item {
-    enum ov_node_kind kind; /* ignored for hard links */
+    enum ov_node_kind kind; /* no socket; ignored for hard links */
     bool is_link;
-    struct ov_bytes
-        path; /* relative, no leading "./"; directories get a '/' at the end; "" is "./" */
-    struct ov_bytes target;
-    uint32_t mode, uid, gid;
+    struct ov_bytes path; /* relative, no "./" before; "": the root. Directories get a '/' behind */
+    struct ov_bytes target; /* of symlinks and hard links; those are paths, too */
+    uint32_t mode;          /* of symlinks ignored: 0777 */
+    uint32_t uid, gid;
     int64_t mtime;
     uint32_t mtime_ns;
     uint32_t major, minor;
-    uint64_t size;
+    uint64_t size;                     /* of regular files */
     const struct ov_tar_xattr *xattrs; /* ascending by name */
     size_t xattr_count;
 };
 
-/* Appends the header blocks of an item. Its contents, `size` bytes, and ov_tar_padding() zeros
- * follow. Errors: NO_MEMORY, LIMIT. */
+/*
+ * Appends the header blocks of an item. The contents of a regular file, `size` bytes, and
+ * ov_tar_padding() zeros follow.
+ * Errors: NO_MEMORY, LIMIT (more than 1 MiB of xattrs); then `out` is as it was.
+ */
 OV_MUST_CHECK enum ov_status ov_tar_write_header(const struct ov_tar_item *item, struct ov_buf *out,
                                                  struct ov_error *err);
 
