@@ -9,9 +9,6 @@
 #include "repo/report.h"
 #include "repo/tree.h"
 
-/* All xattrs of one object, together, in an archive. */
-#define OV_DUMP_XATTRS_MAX ((size_t)32 << 20)
-
 /*
  * Writes the contents of a regular file, verified, zero runs as zeros.
  * report: polled; may be NULL.
@@ -22,9 +19,9 @@ OV_MUST_CHECK enum ov_status ov_dump_file(struct ov_tree *tree, const struct ov_
                                           const struct ov_report *report, struct ov_error *err);
 
 /*
- * Writes what lies at `path` (as for ov_tree_find()) and below it as a pax archive: names relative
- * to the root of the tree, times in nanoseconds, hard links, devices, xattrs as SCHILY.xattr. The
- * same tree gives the same bytes. Sockets have no place in an archive: they are warned of.
+ * Writes what lies at `path` (as for ov_tree_find()) and below it as a canonical archive
+ * (docs/canonical-tar.md), with names relative to the root of the tree: the same tree gives the same
+ * bytes. Sockets have no place in an archive: they are warned of.
  * result: left_out is the number of objects that the archive lacks; may be NULL.
  * Errors: NOT_FOUND, LIMIT, CORRUPT, INTERRUPTED, as ov_walker_next(), and the sink's.
  */

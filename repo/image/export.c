@@ -161,10 +161,10 @@ static enum ov_status export_blob(struct exporting *e, size_t number, struct ov_
         e->result->kept++;
         return OV_OK;
     }
-    OV_TRY(ov_destination_blob_begin(e->destination, &tee.out, err));
+    OV_TRY(ov_destination_blob_begin_as(e->destination, wanted.algorithm, &tee.out, err));
     OV_TRY(ov_stored_stream_write(e->objects, &layer->blob, &sink, e->options->report, err));
     OV_TRY(ov_destination_blob_end(e->destination, &found, &descriptor->size, err));
-    if (wanted.algorithm == OV_DIGEST_SHA256 && !ov_digest_equal(&wanted, &found))
+    if (!ov_digest_equal(&wanted, &found))
         return fail_digest("its blob", number, &found, layer->digest, err);
     return OV_OK;
 }

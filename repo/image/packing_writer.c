@@ -57,8 +57,8 @@ static enum ov_status pack(struct ov_job *job, unsigned worker, struct ov_error 
     if (writer->packing == OV_PACKING_GZIP) {
         struct libdeflate_compressor *gzip = writer->gzip[worker];
         OV_TRY(ov_buf_reserve(packed, libdeflate_gzip_compress_bound(gzip, plain->len), err));
-        packed->len = libdeflate_gzip_compress(gzip, plain->data, plain->len, packed->data,
-                                               packed->capacity);
+        packed->len =
+            libdeflate_gzip_compress(gzip, plain->data, plain->len, packed->data, packed->capacity);
         return packed->len ? OV_OK : ov_fail(err, OV_ERR_LIMIT, "cannot compress a layer");
     }
     OV_TRY(ov_buf_reserve(packed, ZSTD_compressBound(plain->len), err));
@@ -139,8 +139,7 @@ static enum ov_status write_oldest(struct ov_packing_writer *writer, struct ov_e
     struct ov_job *job;
     OV_TRY(ov_lane_next(writer->lane, &job, err));
     struct piece *piece = (struct piece *)job;
-    enum ov_status status =
-        ov_sink_write(&writer->out, piece->packed.data, piece->packed.len, err);
+    enum ov_status status = ov_sink_write(&writer->out, piece->packed.data, piece->packed.len, err);
     ov_buf_clear(&piece->plain);
     piece->next_free = writer->free_pieces;
     writer->free_pieces = piece;

@@ -1600,7 +1600,7 @@ static void put_member(struct ov_buf *out, const char *name, char type, const ch
     snprintf(header + 100, 8, "0000644");
     snprintf(header + 108, 8, "0000000");
     snprintf(header + 116, 8, "0000000");
-    snprintf(header + 124, 12, "%011zo", size);
+    snprintf(header + 124, 12, "%011o", (unsigned)size);
     snprintf(header + 136, 12, "00000000000");
     memset(header + 148, ' ', 8);
     header[156] = type;

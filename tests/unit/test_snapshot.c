@@ -110,7 +110,8 @@ START_TEST(snapshots_are_strict_and_open)
     ck_assert_int_eq(WITH(9, "\x91\x92\xa0\xa0"), OV_ERR_CORRUPT);
     ck_assert_int_eq(WITH(10, "\x90"), OV_ERR_CORRUPT);
     ck_assert_int_eq(WITH(13, "\x90"), OV_ERR_CORRUPT);
-    ck_assert_int_eq(WITH(20, "\x01"), OV_ERR_UNSUPPORTED);
+    ck_assert_int_eq(WITH(14, "\x01"), OV_ERR_UNSUPPORTED);
+    ck_assert_int_eq(WITH(27, "\x01"), OV_ERR_UNSUPPORTED);
     ck_assert_int_eq(WITH(64, "\x01"), OV_OK);
     ck_assert_msg(decode(ov_bytes_of("\x81\x0b\x80", 3)) == OV_ERR_CORRUPT, "no tree");
 }
@@ -176,7 +177,10 @@ START_TEST(records_are_strict_and_open)
     for (unsigned key = 4; key <= 12; key++)
         ck_assert_msg(read_record(key, "\x00", 1) == OV_ERR_CORRUPT, "member %u", key);
     ck_assert_int_eq(read_record(12, "\x05", 1), OV_OK);
-    ck_assert_int_eq(read_record(13, "\x05", 1), OV_ERR_UNSUPPORTED);
+    ck_assert_int_eq(read_record(13, "\xc4\x10yyyyyyyyyyyyyyyy", 18), OV_OK);
+    ck_assert_msg(read_record(13, "\xc4\x0fyyyyyyyyyyyyyyy", 17) == OV_ERR_CORRUPT, "half a key");
+    ck_assert_int_eq(read_record(13, "\xc4\x00", 2), OV_ERR_CORRUPT);
+    ck_assert_int_eq(read_record(14, "\x05", 1), OV_ERR_UNSUPPORTED);
     ck_assert_int_eq(read_record(70, "\x05", 1), OV_OK);
     ck_assert_msg(read_record(2, "\x05", 1) == OV_ERR_CORRUPT, "a member twice");
 }
