@@ -1670,6 +1670,50 @@ static void seed_layout(void)
     save("source", "layout", ov_buf_view(&tar));
 }
 
+/* Manifests that are refused, each by itself. */
+static void seed_refused(void)
+{
+    static const char *const config = "{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[]}}";
+    static const char *const config_type = "application/vnd.oci.image.config.v1+json";
+    static const char *const layer_types[] = {
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "text/plain",
+        "application/vnd.oci.image.layer.v1.tar"};
+    OV_AUTO(ov_buf_release) struct ov_buf tar = {0};
+    char top[6000] = "", item[1000] = "", layer[400], manifest[6200];
+    put_member(&tar, "oci-layout", '0', "{}");
+    put_layout_blob(&tar, "application/vnd.oci.empty.v1+json", "{}", ",\"data\":\"e30=\"", item,
+                    sizeof(item));
+    snprintf(manifest, sizeof(manifest), "{\"schemaVersion\":2,\"config\":%s,\"layers\":[]}", item);
+    put_layout_blob(&tar, "application/vnd.oci.image.manifest.v1+json", manifest, "", top,
+                    sizeof(top));
+    snprintf(manifest, sizeof(manifest), "{\"schemaVersion\":2,\"manifests\":[%s]}", top);
+    put_layout_blob(&tar, "application/vnd.oci.image.index.v1+json", manifest, "", top,
+                    sizeof(top));
+    *item = '\0';
+    put_layout_blob(&tar, config_type, config,
+                    ",\"data\":\"eyJyb290ZnMiOnsidHlwZSI6ImxheWVycyIsImRpZmZfaWRzIjpbXX19\"", item,
+                    sizeof(item));
+    for (size_t i = 0; i < OV_ARRAY_LEN(layer_types); i++) {
+        *layer = '\0';
+        put_layout_blob(&tar, layer_types[i], "layer", "", layer, sizeof(layer));
+        snprintf(manifest, sizeof(manifest), "{\"schemaVersion\":2,\"config\":%s,\"layers\":[%s]}",
+                 item, layer);
+        put_layout_blob(&tar, "application/vnd.oci.image.manifest.v1+json", manifest, "", top,
+                        sizeof(top));
+    }
+    char nested[600] = "";
+    for (int i = 0; i < 7; i++) {
+        snprintf(manifest, sizeof(manifest), "{\"schemaVersion\":2,\"manifests\":[%s]}", nested);
+        *nested = '\0';
+        put_layout_blob(&tar, "application/vnd.oci.image.index.v1+json", manifest, "", nested,
+                        sizeof(nested));
+    }
+    snprintf(manifest, sizeof(manifest), "{\"schemaVersion\":2,\"manifests\":[%s,%s]}", top,
+             nested);
+    put_member(&tar, "index.json", '0', manifest);
+    save("source", "refused", ov_buf_view(&tar));
+}
+
 static void seed_source(void)
 {
     OV_AUTO(ov_buf_release) struct ov_buf tar = {0};
@@ -1682,6 +1726,9 @@ static void seed_source(void)
     put_member(&tar, "b/layer.tar", '2', "../a/layer.tar");
     put_member(&tar, "./c", '1', "a//layer.tar");
     put_member(&tar, "loop", '2', "loop");
+    put_member(&tar, "d/", '5', "");
+    put_member(&tar, "../up", '0', "");
+    put_member(&tar, "out", '2', "../../a");
     put_member(&tar, "x.json", '0', config);
     put_member(&tar, "manifest.json", '0',
                "[{\"Config\":\"x.json\",\"RepoTags\":[\"x:1\"],\"Layers\":[\"b/layer.tar\","
@@ -1692,6 +1739,7 @@ static void seed_source(void)
     FUZZ_CHECK(!ZSTD_isError(n));
     save("source", "docker_packed", ov_bytes_of(packed, n));
     seed_layout();
+    seed_refused();
 }
 
 int main(int argc, char **argv)
