@@ -54,9 +54,11 @@ CASES = {
     "folder over link": ([BASE + [symlink("l", "d")], [folder("l"), entry("l/x", b"x")]],
                          {**ALL, "l": "/", "l/x": "x"}, {}),
     "parent that is a file": ([BASE, [entry("f/x", b"x")]],
-                              without("f", **{"f": "/", "f/x": "x"}), {"umoci": None, "podman": None}),
+                              without("f", **{"f": "/", "f/x": "x"}),
+                              {"umoci": None, "podman": None}),
     "parent that is a link": ([BASE + [symlink("l", "d")], [entry("l/x", b"x")]],
-                              {**ALL, "l": "-> d", "d/x": "x"}, {"ociv2": {**ALL, "l": "/", "l/x": "x"}}),
+                              {**ALL, "l": "-> d", "d/x": "x"},
+                              {"ociv2": {**ALL, "l": "/", "l/x": "x"}}),
     "parents that are not there": ([[entry("x/y/z", b"z")]],
                                    {"x": "/", "x/y": "/", "x/y/z": "z"},
                                    {"attributes": {(".", "mtime"), ("x", "mtime"),
@@ -75,7 +77,8 @@ CASES = {
         {"d": "/", "d/x": "x", "y": "y"}, {}),
     "whiteout below what became a link": (
         [BASE + [folder("e"), entry("e/a", b"other")], [symlink("d", "e"), whiteout("d/a")]],
-        {"f": "f", "d": "-> e", "e": "/", "e/a": "other"}, dict.fromkeys(("umoci", "podman"), {"f": "f", "d": "-> e", "e": "/"})),
+        {"f": "f", "d": "-> e", "e": "/", "e/a": "other"},
+        dict.fromkeys(("umoci", "podman"), {"f": "f", "d": "-> e", "e": "/"})),
     "whiteout below what became a file": (
         [BASE, [entry("d", b"file"), whiteout("d/a")]], {"f": "f", "d": "file"},
         {"podman": None}),
