@@ -39,7 +39,9 @@ static void release_export(struct exporting *e)
 
 struct ov_reproducible ov_reproducible_of(const struct ov_snapshot_image *image)
 {
-    struct ov_reproducible r = {image->config.size != 0, image->manifest.size != 0};
+    /* A config alone was given to a snapshot of a root filesystem, for images to come. */
+    struct ov_reproducible r = {image->manifest.size || image->layer_count,
+                                image->manifest.size != 0};
     for (size_t i = 0; i < image->layer_count; i++) {
         const struct ov_layer_record *layer = &image->layers[i];
         r.layers &= !ov_sequence_is_empty(&layer->recipe.sequence);
