@@ -1,6 +1,7 @@
 #include "repo/take.h"
 
 #include "repo/identity.h"
+#include "repo/image/platform_tag.h"
 #include "repo/segment_merge.h"
 #include "repo/texts.h"
 #include "repo/tree.h"
@@ -288,7 +289,8 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
     take->result->tag_has_moved = tag && !ov_id_equal(&tag->snapshot, &take->record.id);
     if (tag)
         take->result->tag_was = tag->snapshot;
-    return ov_log_entry_set_tag(entry, name, &take->record.id, err);
+    OV_TRY(ov_log_entry_set_tag(entry, name, &take->record.id, err));
+    return ov_platform_tags_remove(state, name, entry, err);
 }
 
 static enum ov_status make_record(struct take *take, struct ov_error *err)

@@ -13,9 +13,9 @@ static enum ov_status dump(const json_t *value, struct ov_buf *out, struct ov_er
     size_t len = json_dumpb(value, NULL, 0, flags);
     if (len == 0)
         return ov_fail_no_memory(err);
-    if (len > OV_DOCUMENT_MAX)
+    if (len > OV_IMAGE_DOCUMENT_MAX)
         return ov_fail(err, OV_ERR_LIMIT, "a document of %zu bytes, more than %zu", len,
-                       OV_DOCUMENT_MAX);
+                       OV_IMAGE_DOCUMENT_MAX);
     OV_TRY(ov_buf_reserve(out, len, err));
     if (json_dumpb(value, (char *)out->data + out->len, len, flags) != len)
         return ov_fail_no_memory(err);
