@@ -83,7 +83,8 @@ const char *ov_place_hint(enum ov_place place)
         [OV_PLACE_BEGUN] = "an 'ociv2 init' was interrupted there: remove it and init again",
         [OV_PLACE_DAMAGED] =
             "this was a repository, and its file 'config' is lost: put it back from a copy",
-        [OV_PLACE_FOREIGN] = "a repository is an empty directory at first; is this the right place?",
+        [OV_PLACE_FOREIGN] =
+            "a repository is an empty directory at first; is this the right place?",
     };
     return hints[place];
 }
