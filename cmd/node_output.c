@@ -33,7 +33,7 @@ static bool is_device(const struct ov_node *node)
     return node->kind == OV_NODE_CHARACTER_DEVICE || node->kind == OV_NODE_BLOCK_DEVICE;
 }
 
-static void print_path(FILE *out, struct ov_bytes path)
+void ov_print_path(FILE *out, struct ov_bytes path)
 {
     fputc('/', out);
     ov_print_name(out, path);
@@ -52,14 +52,14 @@ void ov_print_node(FILE *out, struct ov_bytes path, const struct ov_node *node,
         fprintf(out, "%s %11s %11s %s ", mode_text(node).text, owner, size,
                 ov_text_of_time(node->mtime).text);
     }
-    print_path(out, path);
+    ov_print_path(out, path);
     if (is_long && node->kind == OV_NODE_SYMLINK) {
         fprintf(out, " -> ");
         ov_print_name(out, node->target);
     }
     if (is_long && leader.len) {
         fprintf(out, " = ");
-        print_path(out, leader);
+        ov_print_path(out, leader);
     }
     fputc('\n', out);
 }

@@ -11,6 +11,9 @@
 /* Frames that a command keeps open while it reads trees. */
 #define OV_TREE_CACHE ((size_t)64 << 20)
 
+/* A path inside an image, with '/' before it. */
+void ov_print_path(FILE *out, struct ov_bytes path);
+
 /*
  * Prints one object: its path from the image's root, with '/' before it; is_long: mode, owner,
  * size and time before that, and where links point to after it.
