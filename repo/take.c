@@ -425,6 +425,8 @@ enum ov_status ov_take(struct ov_repo *repo, const struct ov_take_options *optio
         enum ov_status status = attempt(&take, err);
         if (status >= 0)
             break;
+        if (status == OV_ERR_INTERRUPTED)
+            return ov_object_writer_stop(take.writer, "snapshot", options->report, err);
         if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
             return status;
         /* A prune took what this snapshot relied on: store what is missing now. */
