@@ -20,7 +20,7 @@ void ov_config_arguments_release(struct ov_config_arguments *arguments)
 
 enum ov_status ov_read_document(const char *path, struct ov_buf *out, struct ov_error *err)
 {
-    return ov_file_read_at(AT_FDCWD, path, OV_DOCUMENT_MAX, out, err);
+    return ov_file_read_at(AT_FDCWD, path, OV_IMAGE_DOCUMENT_MAX, out, err);
 }
 
 /* One argument that is a JSON array stands for all its words. */

@@ -53,7 +53,7 @@ OV_MUST_CHECK enum ov_status ov_config_arguments_parse(struct ov_session *sessio
                                                        struct ov_config_arguments *out,
                                                        struct ov_error *err);
 
-/* Reads a document of at most OV_DOCUMENT_MAX bytes. */
+/* Reads a document of at most OV_IMAGE_DOCUMENT_MAX bytes. */
 OV_MUST_CHECK enum ov_status ov_read_document(const char *path, struct ov_buf *out,
                                               struct ov_error *err);
 

@@ -52,7 +52,28 @@ OV_MUST_CHECK enum ov_status check_side(struct check *check, struct ov_objects *
                                         struct ov_tree *tree, const struct ov_sequence *side,
                                         const char *image, uint64_t *errors, struct ov_error *err);
 
+/* ---- check_image.c ---- */
+
+/*
+ * What a snapshot keeps of an image, against its tree, its config and the log's record. With
+ * read_data every layer is given back and compared with its diff_id, unless that was done before:
+ * seen remembers. Errors: CORRUPT.
+ */
+OV_MUST_CHECK enum ov_status check_image(struct check *check, struct ov_objects *objects,
+                                         struct ov_tree *tree,
+                                         const struct ov_snapshot_record *record,
+                                         const struct ov_snapshot_image *image, struct ov_map *seen,
+                                         struct ov_error *err);
+
 /* ---- check_trees.c: everything that snapshots reach ---- */
+
+/* Whether a chunk of kind data and this length is there. Errors: CORRUPT. */
+OV_MUST_CHECK enum ov_status check_chunk(struct check *check, const struct ov_id *id,
+                                         uint64_t length, struct ov_error *err);
+
+/* The extents of a file against its size and the index. Errors: CORRUPT. */
+OV_MUST_CHECK enum ov_status check_extents(struct check *check, struct ov_objects *objects,
+                                           const struct ov_node *node, struct ov_error *err);
 
 OV_MUST_CHECK enum ov_status check_trees(struct check *check, struct ov_error *err);
 

@@ -19,20 +19,21 @@ struct tree_check {
     struct totals *totals;
     size_t totals_count, totals_capacity;
     struct ov_map cut;    /* contents of files that were found cut right */
+    struct ov_map layers; /* that gave their archives back */
     struct totals *stack; /* before each directory on the way */
     size_t stack_count, stack_capacity;
     const char *image;
 };
 
 /* Whether a chunk of this length is there. */
-static enum ov_status check_chunk(struct tree_check *t, const struct ov_id *id, uint64_t length,
-                                  struct ov_error *err)
+enum ov_status check_chunk(struct check *check, const struct ov_id *id, uint64_t length,
+                           struct ov_error *err)
 {
-    struct ov_tag tag = ov_repo_tag(t->check->repo, id);
+    struct ov_tag tag = ov_repo_tag(check->repo, id);
     struct ov_location location;
     bool found;
-    OV_TRY(ov_lookup_find(t->check->repo->lookup, &tag, OV_MAX_DELTA_DEPTH + 1, &location, &found,
-                          err));
+    OV_TRY(
+        ov_lookup_find(check->repo->lookup, &tag, OV_MAX_DELTA_DEPTH + 1, &location, &found, err));
     if (!found)
         return ov_fail(err, OV_ERR_CORRUPT, "chunk %s is missing", ov_id_hex(id).text);
     if (location.length != length || location.kind != OV_KIND_DATA)
@@ -41,11 +42,11 @@ static enum ov_status check_chunk(struct tree_check *t, const struct ov_id *id, 
     return OV_OK;
 }
 
-static enum ov_status check_extents(struct tree_check *t, const struct ov_node *node,
-                                    struct ov_error *err)
+enum ov_status check_extents(struct check *check, struct ov_objects *objects,
+                             const struct ov_node *node, struct ov_error *err)
 {
     OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
-    const struct ov_object_source source = ov_tree_source(t->objects);
+    const struct ov_object_source source = ov_tree_source(objects);
     struct ov_extent before = {0}, extent;
     uint64_t size = 0;
     OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_EXTENTS, &node->extents, &source, "contents",
@@ -61,7 +62,7 @@ static enum ov_status check_extents(struct tree_check *t, const struct ov_node *
             return ov_fail(err, OV_ERR_CORRUPT, "the contents exceed the size of the file");
         size += extent.length;
         if (!extent.is_zero)
-            OV_TRY(check_chunk(t, &extent.id, extent.length, err));
+            OV_TRY(check_chunk(check, &extent.id, extent.length, err));
     }
     if (size != node->size)
         return ov_fail(err, OV_ERR_CORRUPT, "the contents are shorter than the file");
@@ -83,7 +84,7 @@ static enum ov_status check_xattrs(struct tree_check *t, const struct ov_node *n
             return status == OV_END ? OV_OK : status;
         OV_TRY(ov_xattr_decode(item.bytes, &xattr, "xattrs", err));
         if (xattr.is_chunk)
-            OV_TRY(check_chunk(t, &xattr.id, xattr.length, err));
+            OV_TRY(check_chunk(t->check, &xattr.id, xattr.length, err));
     }
 }
 
@@ -123,7 +124,7 @@ static enum ov_status check_file(struct tree_check *t, const struct ov_node *nod
 {
     const struct ov_map_key key = contents_key(&node->extents);
     uint64_t ignored;
-    OV_TRY(check_extents(t, node, err));
+    OV_TRY(check_extents(t->check, t->objects, node, err));
     if (!t->check->options->read_data || ov_map_get(&t->cut, key, &ignored))
         return OV_OK;
     OV_TRY(check_cuts(t->objects, node, err));
@@ -277,6 +278,7 @@ static enum ov_status check_snapshot(struct tree_check *t, const struct ov_snaps
     OV_TRY(ov_tree_load(t->objects, &record->tree, &tree, err));
     OV_TRY(check_side(t->check, t->objects, &tree, &snapshot.side, t->image, &errors, err));
     OV_TRY(walk_tree(t, &tree, &now, &linked, err));
+    OV_TRY(check_image(t->check, t->objects, &tree, record, &snapshot.image, &t->layers, err));
     const struct ov_snapshot_counts *counts = &snapshot.counts;
     now = totals_since(&now, &linked);
     if (t->check->result->faults == faults &&
@@ -290,6 +292,7 @@ static void release_tree_check(struct tree_check *t)
 {
     ov_map_release(&t->seen);
     ov_map_release(&t->cut);
+    ov_map_release(&t->layers);
     free(t->totals);
     free(t->stack);
     ov_objects_close(t->objects);

@@ -20,10 +20,10 @@ OV_MUST_CHECK enum ov_status ov_dump_file(struct ov_tree *tree, const struct ov_
 
 /*
  * Writes what lies at `path` (as for ov_tree_find()) and below it as a canonical archive
- * (docs/canonical-tar.md), with names relative to the root of the tree: the same tree gives the same
- * bytes. Sockets have no place in an archive: they are warned of.
- * result: left_out is the number of objects that the archive lacks; may be NULL.
- * Errors: NOT_FOUND, LIMIT, CORRUPT, INTERRUPTED, as ov_walker_next(), and the sink's.
+ * (docs/canonical-tar.md), with names relative to the root of the tree: the same tree gives the
+ * same bytes. Sockets have no place in an archive: they are warned of. result: left_out is the
+ * number of objects that the archive lacks; may be NULL. Errors: NOT_FOUND, LIMIT, CORRUPT,
+ * INTERRUPTED, as ov_walker_next(), and the sink's.
  */
 struct ov_dump_result {
     uint64_t objects;

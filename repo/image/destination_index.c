@@ -120,9 +120,9 @@ static enum ov_status append_json(const json_t *root, const char *what, struct o
     size_t size = json_dumpb(root, NULL, 0, JSON_COMPACT);
     if (size == 0)
         return ov_fail_no_memory(err);
-    if (size > OV_DOCUMENT_MAX)
+    if (size > OV_IMAGE_DOCUMENT_MAX)
         return ov_fail(err, OV_ERR_LIMIT, "%s would be larger than %zu bytes", what,
-                       OV_DOCUMENT_MAX);
+                       OV_IMAGE_DOCUMENT_MAX);
     OV_TRY(ov_buf_reserve(out, size, err));
     if (json_dumpb(root, (char *)out->data + out->len, size, JSON_COMPACT) != size)
         return ov_fail_no_memory(err);

@@ -179,7 +179,7 @@ static enum ov_status make_top(const struct layout *l, const struct ov_image_end
     OV_AUTO(ov_buf_release) struct ov_buf old = {0};
     if (!l->style->has_blob_directories)
         return ov_buf_append(out, image->manifest.data, image->manifest.len, err);
-    OV_TRY(read_file(l, l->style->top, OV_DOCUMENT_MAX, &old, err));
+    OV_TRY(read_file(l, l->style->top, OV_IMAGE_DOCUMENT_MAX, &old, err));
     return ov_destination_index(ov_buf_view(&old), l->base.reference, image->top, l->style->top,
                                 out, err);
 }
@@ -297,7 +297,7 @@ static enum ov_status expect_ours(struct layout *l, const char *path, struct ov_
                        l->style->what);
     if (!l->style->has_blob_directories)
         return OV_OK;
-    status = read_file(l, l->style->top, OV_DOCUMENT_MAX, &top, err);
+    status = read_file(l, l->style->top, OV_IMAGE_DOCUMENT_MAX, &top, err);
     OV_TRY(status);
     return top.len ? ov_destination_index_check(ov_buf_view(&top), l->style->top, err) : OV_OK;
 }

@@ -4,10 +4,10 @@
  * image manifest version 2, schema 2.
  *
  * Everything comes from strangers. Documents are parsed by jansson with duplicate keys refused,
- * from at most OV_DOCUMENT_MAX bytes, nesting and counts bounded; bytes of zero, and numbers beyond
- * 64 bits anywhere, are refused as well. null counts as absent, other members are ignored, but not
- * such as differ from a known one in letter case alone: Go's programs take them for the same. Their
- * bytes are never written again from what was parsed: callers keep them as they came.
+ * from at most OV_IMAGE_DOCUMENT_MAX bytes, nesting and counts bounded; bytes of zero, and numbers
+ * beyond 64 bits anywhere, are refused as well. null counts as absent, other members are ignored,
+ * but not such as differ from a known one in letter case alone: Go's programs take them for the
+ * same. Their bytes are never written again from what was parsed: callers keep them as they came.
  */
 #ifndef OV_REPO_IMAGE_DOCUMENT_H
 #define OV_REPO_IMAGE_DOCUMENT_H
@@ -16,7 +16,7 @@
 #include "repo/image/digest.h"
 #include "repo/log_entry.h"
 
-#define OV_DOCUMENT_MAX ((size_t)4 << 20)
+#define OV_IMAGE_DOCUMENT_MAX ((size_t)4 << 20)
 #define OV_MANIFESTS_MAX 1024 /* in an index */
 #define OV_MEDIA_TYPE_MAX 255
 
@@ -150,6 +150,10 @@ bool ov_media_type_is_layer(const char *media_type);
 OV_MUST_CHECK enum ov_status ov_manifest_write(const struct ov_descriptor *config,
                                                const struct ov_descriptor *layers, size_t count,
                                                struct ov_buf *out, struct ov_error *err);
+
+/* Appends an OCI index of manifests, with their platforms. */
+OV_MUST_CHECK enum ov_status ov_index_write(const struct ov_descriptor *manifests, size_t count,
+                                            struct ov_buf *out, struct ov_error *err);
 
 /* What of a config people choose. All may be NULL or 0. */
 struct ov_config_choice {

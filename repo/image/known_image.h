@@ -6,7 +6,8 @@
 
 #include "repo/image/import_layers.h"
 
-/* The keys under which the log knows the layers of an image; *out is to be freed. Errors: NO_MEMORY. */
+/* The keys under which the log knows the layers of an image; *out is to be freed. Errors:
+ * NO_MEMORY. */
 OV_MUST_CHECK enum ov_status ov_layer_keys_of_image(const struct ov_snapshot_image *image,
                                                     struct ov_layer_key **out, size_t *count,
                                                     struct ov_error *err);

@@ -2,26 +2,15 @@
 
 #include "repo/dump.h"
 #include "repo/recipe_item.h"
+#include "repo/tree_finder.h"
 
 #include <stdlib.h>
-
-/*
- * Finds files of a tree by path. Archives mostly have them in the order of the tree, so the
- * directory of the last one stays open, and its next entry is tried first.
- */
-struct finder {
-    struct ov_tree *tree;
-    struct ov_buf directory; /* path of the open one */
-    struct ov_owned_node node;
-    struct ov_sequence_reader *reader;
-    bool is_open;
-};
 
 struct writer {
     struct ov_tree *tree;
     const struct ov_sink *sink;
     const struct ov_report *report;
-    struct finder finder;
+    struct ov_tree_finder finder;
     struct ov_buf chunk;
     struct ov_buf pending; /* small pieces on their way to the sink */
 };
@@ -30,53 +19,9 @@ struct writer {
 
 static void release_writer(struct writer *writer)
 {
-    ov_sequence_reader_close(writer->finder.reader);
-    ov_owned_node_release(&writer->finder.node);
-    ov_buf_release(&writer->finder.directory);
+    ov_tree_finder_release(&writer->finder);
     ov_buf_release(&writer->chunk);
     ov_buf_release(&writer->pending);
-}
-
-/* ---- Finding files ---- */
-
-static enum ov_status open_directory(struct finder *finder, struct ov_bytes path,
-                                     struct ov_error *err)
-{
-    const struct ov_object_source source = ov_tree_source(finder->tree->objects);
-    if (finder->is_open && ov_bytes_equal(path, ov_buf_view(&finder->directory)))
-        return OV_OK;
-    finder->is_open = false;
-    ov_sequence_reader_close(ov_steal(finder->reader));
-    ov_owned_node_release(&finder->node);
-    finder->node = (struct ov_owned_node){0};
-    OV_TRY(ov_tree_find(finder->tree, path, &finder->node, err));
-    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_ENTRIES, &finder->node.node.entries, &source,
-                                   "directory", &finder->reader, err));
-    ov_buf_clear(&finder->directory);
-    OV_TRY(ov_buf_append(&finder->directory, path.data, path.len, err));
-    finder->is_open = true;
-    return OV_OK;
-}
-
-/* *out borrows from the finder. */
-static enum ov_status find(struct finder *finder, struct ov_bytes path, struct ov_node *out,
-                           struct ov_error *err)
-{
-    const uint8_t *slash = memrchr(path.data, '/', path.len);
-    size_t start = slash ? (size_t)(slash - path.data) + 1 : 0;
-    struct ov_bytes name = ov_bytes_of(path.data + start, path.len - start);
-    struct ov_sequence_item item;
-    OV_TRY(open_directory(finder, ov_bytes_of(path.data, start ? start - 1 : 0), err));
-    enum ov_status status = ov_sequence_reader_next(finder->reader, &item, err);
-    OV_TRY(status);
-    if (status == OV_END || !ov_bytes_equal(item.key, name)) {
-        OV_TRY(ov_sequence_reader_seek(finder->reader, name, err));
-        status = ov_sequence_reader_next(finder->reader, &item, err);
-        OV_TRY(status);
-    }
-    if (status == OV_END || !ov_bytes_equal(item.key, name))
-        return ov_fail(err, OV_ERR_NOT_FOUND, "there is no such file");
-    return ov_node_decode(item.bytes, false, out, "node", err);
 }
 
 /* ---- Writing ---- */
@@ -123,7 +68,7 @@ static enum ov_status put_file(struct writer *writer, const struct ov_recipe_ite
 {
     const struct ov_sink sink = {writer, put};
     struct ov_node node;
-    enum ov_status status = find(&writer->finder, item->path, &node, err);
+    enum ov_status status = ov_tree_finder_find(&writer->finder, item->path, &node, err);
     if (status == OV_ERR_NOT_FOUND ||
         (status >= 0 && (node.kind != OV_NODE_REGULAR || node.size != item->length)))
         return ov_fail(err, OV_ERR_CORRUPT, "recipe: %.*s is no file of %llu bytes in the tree",

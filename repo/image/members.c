@@ -24,9 +24,9 @@ enum ov_status ov_members_load(struct ov_bytes bytes, const char *what, json_t *
                                struct ov_error *err)
 {
     json_error_t error;
-    if (bytes.len > OV_DOCUMENT_MAX)
+    if (bytes.len > OV_IMAGE_DOCUMENT_MAX)
         return ov_fail(err, OV_ERR_LIMIT, "%s: %zu bytes, more than the %zu that are read", what,
-                       bytes.len, OV_DOCUMENT_MAX);
+                       bytes.len, OV_IMAGE_DOCUMENT_MAX);
     if (bytes.len == 0)
         return ov_fail(err, OV_ERR_INVALID, "%s: empty", what);
     if (memchr(bytes.data, 0, bytes.len))

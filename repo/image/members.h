@@ -24,7 +24,7 @@ struct ov_shown ov_show(const char *text);
 /*
  * Parses a whole document. Refused: bytes of zero, keys given twice, anything after the value,
  * what is no UTF-8. what: for messages. out: json_decref().
- * Errors: INVALID, LIMIT (more than OV_DOCUMENT_MAX bytes), NO_MEMORY.
+ * Errors: INVALID, LIMIT (more than OV_IMAGE_DOCUMENT_MAX bytes), NO_MEMORY.
  */
 OV_MUST_CHECK enum ov_status ov_members_load(struct ov_bytes bytes, const char *what, json_t **out,
                                              struct ov_error *err);

@@ -1,6 +1,7 @@
 /*
  * Compresses a layer on several threads: pieces of a fixed size, each a gzip member or a zstd frame
- * of its own, one after another. The result depends on the bytes alone, not on threads or processor.
+ * of its own, one after another. The result depends on the bytes alone, not on threads or
+ * processor.
  */
 #ifndef OV_REPO_IMAGE_PACKING_WRITER_H
 #define OV_REPO_IMAGE_PACKING_WRITER_H

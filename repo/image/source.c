@@ -60,7 +60,7 @@ enum ov_status ov_member_read_all(const struct ov_member *member, const char *wh
                                   struct ov_buf *out, struct ov_error *err)
 {
     size_t got;
-    if (member->size > OV_DOCUMENT_MAX)
+    if (member->size > OV_IMAGE_DOCUMENT_MAX)
         return ov_fail(err, OV_ERR_LIMIT, "%s has %llu bytes, more than 4 MiB", what,
                        (unsigned long long)member->size);
     OV_TRY(ov_buf_reserve(out, (size_t)member->size, err));

@@ -102,7 +102,7 @@ OV_MUST_CHECK enum ov_status ov_image_source_find_blob(const struct ov_image_sou
                                                        bool is_manifest, struct ov_member *out,
                                                        struct ov_error *err);
 
-/* Appends a document. Errors: CORRUPT (it ends early), LIMIT (OV_DOCUMENT_MAX), IO. */
+/* Appends a document. Errors: CORRUPT (it ends early), LIMIT (OV_IMAGE_DOCUMENT_MAX), IO. */
 OV_MUST_CHECK enum ov_status ov_member_read_all(const struct ov_member *member, const char *what,
                                                 struct ov_buf *out, struct ov_error *err);
 

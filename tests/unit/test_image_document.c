@@ -348,12 +348,13 @@ START_TEST(test_limits)
     /* Nested too deep for jansson, and as large as can be. */
     repeat(&text, "[", "[", 100000, "");
     TEST_FAILS(OV_ERR_INVALID, ov_manifest_parse(ov_buf_view(&text), NULL, "x", &m, &test_error));
-    repeat(&text, INDEX(""), "", OV_DOCUMENT_MAX, "");
+    repeat(&text, INDEX(""), "", OV_IMAGE_DOCUMENT_MAX, "");
     memset(text.data + strlen(INDEX("")), ' ', text.len - strlen(INDEX("")));
-    TEST_OK(ov_manifest_parse(ov_bytes_of(text.data, OV_DOCUMENT_MAX), NULL, "x", &m, &test_error));
+    TEST_OK(ov_manifest_parse(ov_bytes_of(text.data, OV_IMAGE_DOCUMENT_MAX), NULL, "x", &m,
+                              &test_error));
     ov_manifest_release(&m);
-    TEST_FAILS(OV_ERR_LIMIT, ov_manifest_parse(ov_bytes_of(text.data, OV_DOCUMENT_MAX + 1), NULL,
-                                               "x", &m, &test_error));
+    TEST_FAILS(OV_ERR_LIMIT, ov_manifest_parse(ov_bytes_of(text.data, OV_IMAGE_DOCUMENT_MAX + 1),
+                                               NULL, "x", &m, &test_error));
 }
 END_TEST
 

@@ -1,0 +1,199 @@
+#include "repo/check_internal.h"
+#include "repo/image/document.h"
+#include "repo/image/known_image.h"
+#include "repo/image/layer_writer.h"
+#include "repo/image/stored_stream.h"
+#include "repo/recipe_item.h"
+#include "repo/tree_finder.h"
+
+#include <stdlib.h>
+
+struct image_check {
+    struct check *check;
+    struct ov_objects *objects;
+    struct ov_tree *tree;
+    const struct ov_snapshot_image *image;
+    struct ov_map *seen;
+};
+
+/* ---- Streams ---- */
+
+static enum ov_status check_stream(struct image_check *c, const struct ov_stored_stream *stream,
+                                   const char *what, struct ov_error *err)
+{
+    const struct ov_node node = {
+        .kind = OV_NODE_REGULAR,
+        .size = stream->size,
+        .contents = ov_buf_view(&stream->contents),
+        .extents = stream->extents.sequence,
+    };
+    if (stream->size <= OV_INLINE_FILE_MAX)
+        return OV_OK;
+    enum ov_status status = check_extents(c->check, c->objects, &node, err);
+    if (status >= 0 && c->check->options->read_data)
+        status = check_cuts(c->objects, &node, err);
+    return status < 0 ? ov_error_context(err, status, "%s", what) : OV_OK;
+}
+
+/* ---- Recipes ---- */
+
+static enum ov_status check_item(struct image_check *c, struct ov_tree_finder *finder,
+                                 const struct ov_recipe_item *item, struct ov_error *err)
+{
+    struct ov_node node;
+    if (item->kind == OV_RECIPE_CHUNK)
+        return check_chunk(c->check, &item->id, item->length, err);
+    if (item->kind != OV_RECIPE_FILE)
+        return OV_OK;
+    OV_TRY(ov_tree_finder_find(finder, item->path, &node, err));
+    if (node.kind != OV_NODE_REGULAR || node.size != item->length)
+        return ov_fail(err, OV_ERR_CORRUPT, "%.*s is no file of %llu bytes", (int)item->path.len,
+                       (const char *)item->path.data, (unsigned long long)item->length);
+    return OV_OK;
+}
+
+static enum ov_status check_recipe(struct image_check *c, const struct ov_layer_record *layer,
+                                   struct ov_error *err)
+{
+    OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
+    OV_AUTO(ov_tree_finder_release) struct ov_tree_finder finder = {.tree = c->tree};
+    const struct ov_object_source source = ov_tree_source(c->objects);
+    struct ov_sequence_item encoded;
+    uint64_t left = layer->size;
+    enum ov_status status;
+    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_RECIPE, &layer->recipe.sequence, &source, "recipe",
+                                   &reader, err));
+    while ((status = ov_sequence_reader_next(reader, &encoded, err)) == OV_OK) {
+        struct ov_recipe_item item;
+        OV_TRY(ov_recipe_item_decode(encoded.bytes, &item, err));
+        if (item.length > left)
+            return ov_fail(err, OV_ERR_CORRUPT, "recipe: more than the layer's size");
+        left -= item.length;
+        OV_TRY(check_item(c, &finder, &item, err));
+        OV_TRY(check_poll(c->check, err));
+    }
+    OV_TRY(status);
+    return left ? ov_fail(err, OV_ERR_CORRUPT, "recipe: less than the layer's size") : OV_OK;
+}
+
+/* ---- Digests ---- */
+
+static enum ov_status digest_bytes(void *context, const void *data, size_t len,
+                                   struct ov_error *err)
+{
+    (void)err;
+    ov_digester_update(context, data, len);
+    return OV_OK;
+}
+
+/* write: the archive of a layer, or its blob. */
+static enum ov_status check_digest(struct image_check *c, const struct ov_layer_record *layer,
+                                   bool is_blob, struct ov_error *err)
+{
+    OV_AUTO(ov_digester_close_auto) struct ov_digester *digester = NULL;
+    const struct ov_report *report = c->check->options->report;
+    struct ov_digest wanted, found;
+    OV_TRY(ov_digest_parse(is_blob ? layer->digest : layer->diff_id, &wanted, err));
+    OV_TRY(ov_digester_open(wanted.algorithm, &digester, err));
+    const struct ov_sink sink = {digester, digest_bytes};
+    OV_TRY(is_blob ? ov_stored_stream_write(c->objects, &layer->blob, &sink, report, err)
+                   : ov_layer_write(c->tree, layer, &sink, report, err));
+    ov_digester_final(digester, &found);
+    if (!ov_digest_equal(&wanted, &found))
+        return ov_fail(err, OV_ERR_CORRUPT, "its %s has the digest %s, not %s",
+                       is_blob ? "blob" : "archive", ov_digest_text(&found).text,
+                       ov_digest_text(&wanted).text);
+    return OV_OK;
+}
+
+/* What an archive is made of: the recipe, and the tree that it names files of. */
+static struct ov_map_key archive_key(const struct image_check *c,
+                                     const struct ov_layer_record *layer)
+{
+    const struct ov_sequence *recipe = &layer->recipe.sequence;
+    struct ov_id parts[3] = {c->tree->id, recipe->top}, hash;
+    if (!recipe->is_table)
+        ov_hash(NULL, recipe->items.data, recipe->items.len, &parts[1]);
+    ov_hash(NULL, layer->diff_id, strlen(layer->diff_id), &parts[2]);
+    ov_hash(NULL, parts, sizeof(parts), &hash);
+    return (struct ov_map_key){ov_load64(hash.bytes), ov_load64(hash.bytes + 8)};
+}
+
+static enum ov_status check_layer(struct image_check *c, const struct ov_layer_record *layer,
+                                  struct ov_error *err)
+{
+    uint64_t ignored;
+    OV_TRY(check_stream(c, &layer->blob, "its blob", err));
+    if (layer->blob.size && c->check->options->read_data)
+        OV_TRY(check_digest(c, layer, true, err));
+    if (ov_sequence_is_empty(&layer->recipe.sequence))
+        return OV_OK;
+    const struct ov_map_key key = archive_key(c, layer);
+    if (ov_map_get(c->seen, key, &ignored))
+        return OV_OK;
+    OV_TRY(check_recipe(c, layer, err));
+    if (c->check->options->read_data)
+        OV_TRY(check_digest(c, layer, false, err));
+    return ov_map_put(c->seen, key, 0, err);
+}
+
+/* ---- The image ---- */
+
+static enum ov_status check_config(struct image_check *c, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
+    OV_AUTO(ov_config_document_release) struct ov_config_document config = {0};
+    const struct ov_snapshot_image *image = c->image;
+    if (!image->layer_count)
+        return OV_OK;
+    OV_TRY(ov_stored_stream_read(c->objects, &image->config, &bytes, err));
+    OV_TRY(ov_config_document_parse(ov_buf_view(&bytes), "the config", &config, err));
+    if (config.diff_id_count != image->layer_count)
+        return ov_fail(err, OV_ERR_CORRUPT, "the config names %zu layers, and there are %zu",
+                       config.diff_id_count, image->layer_count);
+    for (size_t i = 0; i < image->layer_count; i++) {
+        if (strcmp(ov_digest_text(&config.diff_ids[i]).text, image->layers[i].diff_id) != 0)
+            return ov_fail(err, OV_ERR_CORRUPT, "layer %zu is not the one that the config names",
+                           i + 1);
+    }
+    return OV_OK;
+}
+
+static enum ov_status check_record(const struct ov_snapshot_record *record,
+                                   const struct ov_snapshot_image *image, struct ov_error *err)
+{
+    struct ov_layer_key *keys = NULL;
+    size_t count = 0;
+    OV_TRY(ov_layer_keys_of_image(image, &keys, &count, err));
+    bool is_same = count == record->layer_count &&
+                   (count == 0 || memcmp(keys, record->layers, count * sizeof(*keys)) == 0);
+    free(keys);
+    return is_same ? OV_OK
+                   : ov_fail(err, OV_ERR_CORRUPT,
+                             "the layers in the log are not those of the snapshot");
+}
+
+enum ov_status check_image(struct check *check, struct ov_objects *objects, struct ov_tree *tree,
+                           const struct ov_snapshot_record *record,
+                           const struct ov_snapshot_image *image, struct ov_map *seen,
+                           struct ov_error *err)
+{
+    struct image_check c = {
+        .check = check,
+        .objects = objects,
+        .tree = tree,
+        .image = image,
+        .seen = seen,
+    };
+    OV_TRY(check_record(record, image, err));
+    OV_TRY(check_stream(&c, &image->manifest, "the manifest", err));
+    OV_TRY(check_stream(&c, &image->config, "the config", err));
+    OV_TRY(check_stream(&c, &image->index, "the index", err));
+    OV_TRY(check_config(&c, err));
+    for (size_t i = 0; i < image->layer_count; i++) {
+        enum ov_status status = check_layer(&c, &image->layers[i], err);
+        if (status < 0)
+            return ov_error_context(err, status, "layer %zu", i + 1);
+    }
+    return OV_OK;
+}
