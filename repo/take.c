@@ -2,6 +2,7 @@
 
 #include "repo/identity.h"
 #include "repo/image/platform_tag.h"
+#include "repo/image/stored_stream.h"
 #include "repo/segment_merge.h"
 #include "repo/texts.h"
 #include "repo/tree.h"
@@ -195,6 +196,8 @@ static enum ov_status store_snapshot(struct take *take, const struct ov_sequence
 {
     OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
     struct ov_snapshot *snapshot = &take->snapshot;
+    ov_stored_stream_release(&snapshot->image.config);
+    OV_TRY(ov_stored_stream_put(take->writer, take->options->config, &snapshot->image.config, err));
     snapshot->tree = take->result->tree;
     snapshot->counts = take->result->counts;
     snapshot->side = *side;

@@ -15,6 +15,7 @@ struct ov_take_options {
     const struct ov_label *labels; /* ascending by key */
     size_t label_count;
     const struct ov_patterns *excludes; /* may be NULL */
+    struct ov_bytes config;             /* an image config to keep; may be empty */
     bool has_time;                      /* else: now */
     int64_t time;
     uint32_t time_ns;
