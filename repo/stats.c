@@ -16,7 +16,13 @@ static enum ov_status add_file(void *context, const char *name, uint64_t size, s
 enum ov_status ov_stats(struct ov_repo *repo, struct ov_stats *out, struct ov_error *err)
 {
     static const char *const directories[] = {
-        ".", OV_DIR_KEYS, OV_DIR_LOG, OV_DIR_PACKS, OV_DIR_SEGMENTS, OV_DIR_CHECKPOINTS,
+        ".",
+        OV_DIR_KEYS,
+        OV_DIR_LOG,
+        OV_DIR_PACKS,
+        OV_DIR_SEGMENTS,
+        OV_DIR_CHECKPOINTS,
+        OV_DIR_UPLOADS,
     };
     const struct ov_state *state = ov_repo_state(repo);
     struct ov_lookup_totals totals;
@@ -33,6 +39,8 @@ enum ov_status ov_stats(struct ov_repo *repo, struct ov_stats *out, struct ov_er
     }
     for (size_t i = 0; i < OV_ARRAY_LEN(directories); i++)
         OV_TRY(repo->backend->ops->list(repo->backend, directories[i], add_file, out, err));
+    uint64_t needed = out->packs_size + out->segments_size;
+    out->other_size = out->stored_size > needed ? out->stored_size - needed : 0;
     OV_TRY(ov_repo_load_index(repo, err));
     OV_TRY(ov_lookup_totals(repo->lookup, &totals, err));
     out->chunks = totals.chunks;

@@ -17,7 +17,8 @@ struct ov_stats {
     uint64_t packs_size;
     uint64_t segments; /* live */
     uint64_t segments_size;
-    uint64_t files; /* in the repository */
+    uint64_t other_size; /* keys, log, reserve, and what is unfinished or condemned */
+    uint64_t files;      /* in the repository */
 };
 
 OV_MUST_CHECK enum ov_status ov_stats(struct ov_repo *repo, struct ov_stats *out,

@@ -2,6 +2,7 @@
 
 #include "repo/identity.h"
 #include "repo/image/platform_tag.h"
+#include "repo/image/stored_stream.h"
 #include "repo/segment_merge.h"
 #include "repo/texts.h"
 #include "repo/tree.h"
@@ -195,6 +196,8 @@ static enum ov_status store_snapshot(struct take *take, const struct ov_sequence
 {
     OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
     struct ov_snapshot *snapshot = &take->snapshot;
+    ov_stored_stream_release(&snapshot->image.config);
+    OV_TRY(ov_stored_stream_put(take->writer, take->options->config, &snapshot->image.config, err));
     snapshot->tree = take->result->tree;
     snapshot->counts = take->result->counts;
     snapshot->side = *side;
@@ -422,6 +425,8 @@ enum ov_status ov_take(struct ov_repo *repo, const struct ov_take_options *optio
         enum ov_status status = attempt(&take, err);
         if (status >= 0)
             break;
+        if (status == OV_ERR_INTERRUPTED)
+            return ov_object_writer_stop(take.writer, "snapshot", options->report, err);
         if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
             return status;
         /* A prune took what this snapshot relied on: store what is missing now. */

@@ -260,6 +260,8 @@ enum ov_status ov_import(struct ov_repo *repo, struct ov_image_source *source, s
         enum ov_status status = attempt(&import, err);
         if (status >= 0)
             break;
+        if (status == OV_ERR_INTERRUPTED)
+            return ov_object_writer_stop(import.writer, "import", options->report, err);
         if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
             return status;
         /* A prune took what this import relied on: store what is missing now. */
