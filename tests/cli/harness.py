@@ -8,6 +8,7 @@ names begin with test_, or those named.
 import json
 import os
 import select
+import secrets
 import shutil
 import subprocess
 import sys
@@ -133,7 +134,9 @@ class Sandbox:
 
     def __init__(self, program):
         self.program = program
-        self.root = tempfile.mkdtemp(prefix="ociv2-cli-", dir=roomy_folder())
+        # Not mkdtemp(): podman makes names of images out of paths, where "_/" is not allowed.
+        self.root = os.path.join(roomy_folder(), "ociv2-cli-" + secrets.token_hex(6))
+        os.mkdir(self.root, 0o700)
         self.repo = self.path("repo")
         self.mounts = []
         self.processes = []
