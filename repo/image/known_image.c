@@ -62,14 +62,15 @@ static bool is_same(const struct ov_snapshot_image *a, const struct ov_snapshot_
 }
 
 static enum ov_status take_layers(const struct ov_image *image, struct ov_snapshot_image *known,
-                                  struct ov_snapshot_image *out, struct ov_error *err)
+                                  bool flatten, struct ov_snapshot_image *out, struct ov_error *err)
 {
     for (size_t i = 0; i < out->layer_count; i++) {
         struct ov_layer_record *to = &out->layers[i], *from = &known->layers[i];
         const struct ov_descriptor *descriptor = &image->layers[i].descriptor;
         bool has_blob = descriptor->digest.algorithm != OV_DIGEST_NONE;
         to->size = from->size;
-        OV_TRY(ov_owned_sequence_copy(&from->recipe.sequence, &to->recipe, err));
+        if (!flatten)
+            OV_TRY(ov_owned_sequence_copy(&from->recipe.sequence, &to->recipe, err));
         OV_TRY(ov_text_copy(has_blob ? ov_digest_text(&descriptor->digest).text : from->digest,
                             &to->digest, err));
         OV_TRY(ov_text_copy(has_blob ? descriptor->media_type : from->media_type, &to->media_type,
@@ -86,7 +87,10 @@ static enum ov_status try_snapshot(const struct ov_import_pass *pass,
 {
     OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
     OV_AUTO(ov_snapshot_release) struct ov_snapshot known = {0};
-    OV_TRY(ov_objects_load(objects, OV_KIND_SNAPSHOT, &record->id, &bytes, err));
+    enum ov_status status = ov_objects_load(objects, OV_KIND_SNAPSHOT, &record->id, &bytes, err);
+    if (status == OV_ERR_CORRUPT)
+        return OV_OK; /* damaged or gone: the layers are there to be read */
+    OV_TRY(status);
     OV_TRY(ov_snapshot_decode(ov_buf_view(&bytes), &known, err));
     if (!is_same(&known.image, &snapshot->image))
         return OV_OK;
@@ -97,7 +101,7 @@ static enum ov_status try_snapshot(const struct ov_import_pass *pass,
     snapshot->counts = known.counts;
     snapshot->counts.files_unmodified = known.counts.files;
     snapshot->counts.files_new = snapshot->counts.files_changed = 0;
-    return take_layers(pass->image, &known.image, &snapshot->image, err);
+    return take_layers(pass->image, &known.image, pass->options->flatten, &snapshot->image, err);
 }
 
 enum ov_status ov_known_image_take(const struct ov_import_pass *pass, struct ov_snapshot *snapshot,
