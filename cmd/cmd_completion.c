@@ -37,6 +37,20 @@ static void bash_words(const struct ov_option *options)
         printf(" --%s", options->name);
 }
 
+/* "-r | --repo": the options whose value is the next word. */
+static void print_value_options(const struct ov_option *options, const char *separator)
+{
+    const char *between = "";
+    for (; options->kind != OV_OPTION_END; options++) {
+        if (!ov_option_has_argument(options))
+            continue;
+        printf("%s--%s", between, options->name);
+        between = separator;
+        if (options->letter)
+            printf("%s-%c", between, options->letter);
+    }
+}
+
 /* What may follow the options that take a value. */
 static void bash_values(const char *command, const struct ov_option *options)
 {
@@ -68,20 +82,33 @@ static void bash_commands(void)
         printf("%s%s", i ? " " : "", ov_commands[i]->name);
 }
 
-static void print_bash(void)
+/* bash makes a word of its own of the '=' in --name=value. */
+static void bash_find_command(void)
 {
-    printf("# bash completion for ociv2, made by 'ociv2 completion bash'\n"
-           "_ociv2()\n{\n"
-           "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
+    printf("    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}\n"
            "    local command= i\n"
+           "    if [[ $word == = ]]; then\n"
+           "        word=\n"
+           "    elif [[ $before == = ]]; then\n"
+           "        before=${COMP_WORDS[COMP_CWORD-2]}\n"
+           "    fi\n"
            "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
            "        case ${COMP_WORDS[i]} in\n"
            "        ");
-    for (size_t i = 0; ov_commands[i]; i++)
-        printf("%s%s", i ? " | " : "", ov_commands[i]->name);
-    printf(")\n            command=${COMP_WORDS[i]}\n            break\n            ;;\n"
-           "        esac\n    done\n"
-           "    compopt -o filenames 2>/dev/null\n"
+    print_value_options(ov_global_options, " | ");
+    printf(")\n            if [[ ${COMP_WORDS[i+1]} == = ]]; then i=$((i + 1)); fi\n"
+           "            i=$((i + 1))\n            ;;\n"
+           "        -*) ;;\n"
+           "        *)\n            command=${COMP_WORDS[i]}\n            break\n            ;;\n"
+           "        esac\n    done\n");
+}
+
+static void print_bash(void)
+{
+    printf("# bash completion for ociv2, made by 'ociv2 completion bash'\n"
+           "_ociv2()\n{\n");
+    bash_find_command();
+    printf("    compopt -o filenames 2>/dev/null\n"
            "    case $command:$before in\n");
     for (size_t i = 0; ov_commands[i]; i++)
         bash_values(ov_commands[i]->name, ov_commands[i]->options);
@@ -129,16 +156,17 @@ static void zsh_option(const struct ov_option *option)
     const char *repeats =
         option->kind == OV_OPTION_REPEATED || option->kind == OV_OPTION_COUNT ? "*" : "";
     char names[2][64] = {"", ""};
-    snprintf(names[0], sizeof(names[0]), "--%s", option->name);
+    bool has_argument = ov_option_has_argument(option);
+    snprintf(names[0], sizeof(names[0]), "--%s%s", option->name, has_argument ? "=" : "");
     if (option->letter)
-        snprintf(names[1], sizeof(names[1]), "-%c", option->letter);
+        snprintf(names[1], sizeof(names[1]), "-%c%s", option->letter, has_argument ? "+" : "");
     for (size_t i = 0; i < 2; i++) {
         if (!names[i][0])
             continue;
         printf(" \\\n        '%s%s[", repeats, names[i]);
         print_quoted(option->help ? option->help : "", "[]");
         printf("]");
-        if (ov_option_has_argument(option)) {
+        if (has_argument) {
             printf(":");
             print_quoted(option->argument, ":");
             printf(":");
@@ -180,6 +208,10 @@ static void print_zsh(void)
            "    case $line[1] in\n");
     for (size_t i = 0; ov_commands[i]; i++) {
         const struct ov_command *command = ov_commands[i];
+        if (command == &ov_command_help) {
+            printf("    %s)\n        _describe command commands\n        ;;\n", command->name);
+            continue;
+        }
         printf("    %s)\n        _arguments $globals", command->name);
         zsh_options(command->options);
         if (command->actions) {
@@ -190,18 +222,28 @@ static void print_zsh(void)
         }
         printf(" \\\n        '*:file:_files'\n        ;;\n");
     }
-    printf("    esac\n}\n_ociv2 \"$@\"\n");
+    /* Either the function's file, loaded at its first call, or sourced. */
+    printf("    esac\n}\n"
+           "if [[ ${funcstack[1]} == _ociv2 ]]; then\n    _ociv2 \"$@\"\nelse\n"
+           "    (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }\n"
+           "    compdef _ociv2 ociv2\nfi\n");
 }
 
 /* ---- fish ---- */
 
-static void fish_options(const char *condition, const char *command,
-                         const struct ov_option *options)
+static void print_fish_text(const char *text)
+{
+    for (; *text; text++)
+        printf("%s%c", *text == '\'' || *text == '\\' ? "\\" : "", *text);
+}
+
+/* command: NULL for the global options. */
+static void fish_options(const char *command, const struct ov_option *options)
 {
     for (; options && options->kind != OV_OPTION_END; options++) {
         printf("complete -c ociv2");
         if (command)
-            printf(" -n '%s %s'", condition, command);
+            printf(" -n '__ociv2_is %s'", command);
         printf(" -l %s", options->name);
         if (options->letter)
             printf(" -s %c", options->letter);
@@ -215,24 +257,58 @@ static void fish_options(const char *condition, const char *command,
             }
         }
         printf(" -d '");
-        for (const char *p = options->help ? options->help : ""; *p; p++)
-            printf("%s%c", *p == '\'' || *p == '\\' ? "\\" : "", *p);
+        print_fish_text(options->help ? options->help : "");
         printf("'\n");
     }
+}
+
+/* command: after which the word may come; "": at first. */
+static void fish_word(const char *command, const char *word, const char *summary)
+{
+    printf("complete -c ociv2 -n '__ociv2_is%s%s' -f -a %s -d '", *command ? " " : "", command,
+           word);
+    print_fish_text(summary);
+    printf("'\n");
+}
+
+/* The command is the first word that is neither an option nor the value of one. */
+static void fish_functions(void)
+{
+    printf("function __ociv2_is\n"
+           "    set -l command ''\n"
+           "    set -l is_value 0\n"
+           "    set -l words (commandline -opc)\n"
+           "    for word in $words[2..-1]\n"
+           "        if test $is_value = 1\n"
+           "            set is_value 0\n"
+           "            continue\n"
+           "        end\n"
+           "        switch $word\n"
+           "            case ");
+    print_value_options(ov_global_options, " ");
+    printf("\n                set is_value 1\n"
+           "            case '-*'\n"
+           "            case '*'\n"
+           "                set command $word\n"
+           "                break\n"
+           "        end\n"
+           "    end\n"
+           "    test \"$command\" = \"$argv[1]\"\n"
+           "end\n");
 }
 
 static void print_fish(void)
 {
     printf("# fish completion for ociv2, made by 'ociv2 completion fish'\n");
-    fish_options(NULL, NULL, ov_global_options);
+    fish_functions();
+    fish_options(NULL, ov_global_options);
     for (size_t i = 0; ov_commands[i]; i++) {
         const struct ov_command *command = ov_commands[i];
-        printf("complete -c ociv2 -n __fish_use_subcommand -f -a %s -d '%s'\n", command->name,
-               command->summary);
-        fish_options("__fish_seen_subcommand_from", command->name, command->options);
+        fish_word("", command->name, command->summary);
+        fish_word(ov_command_help.name, command->name, command->summary);
+        fish_options(command->name, command->options);
         for (const struct ov_action *action = command->actions; action && action->name; action++)
-            printf("complete -c ociv2 -n '__fish_seen_subcommand_from %s' -f -a %s -d '%s'\n",
-                   command->name, action->name, action->summary);
+            fish_word(command->name, action->name, action->summary);
     }
 }
 
@@ -253,10 +329,18 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
 }
 
 static const char *const examples[] = {
-    "in this shell",
+    "bash: in this shell",
     "source <(ociv2 completion bash)",
-    "for good",
-    "ociv2 completion bash > ~/.local/share/bash-completion/completions/ociv2",
+    "bash: for good",
+    "mkdir -p ~/.local/share/bash-completion/completions\n"
+    "  ociv2 completion bash > ~/.local/share/bash-completion/completions/ociv2",
+    "zsh: in this shell, or for good with this line in ~/.zshrc",
+    "source <(ociv2 completion zsh)",
+    "fish: in this shell",
+    "ociv2 completion fish | source",
+    "fish: for good",
+    "mkdir -p ~/.config/fish/completions\n"
+    "  ociv2 completion fish > ~/.config/fish/completions/ociv2.fish",
     NULL,
 };
 
@@ -267,6 +351,8 @@ const struct ov_command ov_command_completion = {
     .arguments = "SHELL",
     .min_arguments = 1,
     .max_arguments = 1,
+    .description = "Prints a script that teaches a shell the commands and options. That for zsh "
+                   "may be sourced, and it may be kept as a file _ociv2 in a directory of $fpath.",
     .actions = actions,
     .examples = examples,
     .run = run,

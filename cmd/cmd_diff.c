@@ -180,9 +180,10 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
 }
 
 static const struct ov_option options_table[] = {
-    OV_REPEATED(0, "ignore", "WHAT", &args.ignored,
-                "let differences of this kind not count: kind, content, size, mode, owner, mtime, "
-                "xattrs, target, device or links; may be repeated"),
+    OV_REPEATED_OF(
+        0, "ignore", "WHAT", &args.ignored, ov_difference_names,
+        "let differences of this kind not count: kind, content, size, mode, owner, mtime, "
+        "xattrs, target, device or links; may be repeated"),
     OV_OPTIONS_END,
 };
 

@@ -5,14 +5,16 @@
 #include "cmd/output.h"
 #include "cmd/session.h"
 #include "repo/image/export.h"
+#include "repo/image/platform_tag.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct {
     struct ov_config_options config;
     const char *platform;
     unsigned packing;
-    bool flatten;
+    bool flatten, all_platforms;
 } args = {.packing = OV_PACKING_GZIP};
 
 static const char *const packings[] = {
@@ -30,6 +32,7 @@ static enum ov_status print_json(const struct ov_export_result *result,
     ov_json_text(&json, "config_digest", ov_digest_text(&result->config).text);
     ov_json_bool(&json, "is_same_manifest", result->is_same_manifest);
     ov_json_bool(&json, "is_same_config", result->is_same_config);
+    ov_json_bool(&json, "is_same_index", result->is_same_index);
     ov_json_number(&json, "layers", result->layers);
     ov_json_number(&json, "layers_there", result->kept);
     ov_json_number(&json, "blobs_size", result->blob_bytes);
@@ -40,6 +43,8 @@ static enum ov_status print_json(const struct ov_export_result *result,
 
 static const char *how_same(const struct ov_export_result *result)
 {
+    if (result->is_same_index)
+        return "index, manifests and image ids as imported";
     if (result->is_same_manifest)
         return "manifest and image id as imported";
     return result->is_same_config ? "image id as imported, layers compressed anew" : "one layer";
@@ -59,16 +64,45 @@ static void print_text(const struct ov_session *session, const struct ov_export_
                    how_same(result));
 }
 
+static void free_records(const struct ov_snapshot_record ***records)
+{
+    free(*records);
+}
+
+/* The image, and with --all-platforms its other platforms. */
+static enum ov_status list_platforms(struct ov_session *session,
+                                     const struct ov_snapshot_record *record, const char *tag,
+                                     const struct ov_snapshot_record ***out, size_t *count,
+                                     struct ov_error *err)
+{
+    const struct ov_state *state = ov_repo_state(session->repo);
+    const struct ov_snapshot_record **records = calloc(state->tag_count + 1, sizeof(*records));
+    if (!records)
+        return ov_fail_no_memory(err);
+    records[(*count)++] = record;
+    for (size_t i = 0; args.all_platforms && tag && i < state->tag_count; i++) {
+        if (ov_platform_tag_is_of(state->tags[i].name, tag))
+            records[(*count)++] = ov_state_snapshot(state, &state->tags[i].snapshot);
+    }
+    *out = records;
+    return OV_OK;
+}
+
 static enum ov_status run(struct ov_session *session, int argc, char **argv, struct ov_error *err)
 {
     OV_AUTO(ov_config_arguments_release) struct ov_config_arguments config = {0};
     struct ov_export_result result;
     const struct ov_snapshot_record *record;
     const char *tag;
+    OV_AUTO(free_records) const struct ov_snapshot_record **records = NULL;
+    size_t count = 0;
     (void)argc;
+    if (args.platform && args.all_platforms)
+        return ov_session_usage(session, err, "--platform and --all-platforms exclude each other");
     OV_TRY(ov_config_arguments_parse(session, &args.config, &config, err));
     OV_TRY(ov_session_open(session, err));
     OV_TRY(ov_platform_argument(session, argv[0], args.platform, &record, &tag, err));
+    OV_TRY(list_platforms(session, record, tag, &records, &count, err));
     const struct ov_export_options options = {
         .destination = argv[1],
         .reference = tag ? tag : record->name,
@@ -80,7 +114,8 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
         .report = &session->report,
     };
     double start = ov_clock();
-    OV_TRY(ov_session_argument(session, ov_export(session->repo, record, &options, &result, err)));
+    OV_TRY(ov_session_argument(session,
+                               ov_export(session->repo, records, count, &options, &result, err)));
     double seconds = ov_clock() - start;
     ov_session_end_progress(session);
     if (result.left_out)
@@ -94,6 +129,8 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
 static const struct ov_option options_table[] = {
     OV_STRING('p', "platform", "OS/ARCH[/VARIANT]", &args.platform,
               "of an image for several platforms, export this one"),
+    OV_FLAG(0, "all-platforms", &args.all_platforms,
+            "export an image with all its platforms, as an index"),
     OV_CHOICE(0, "compression", "HOW", &args.packing, packings,
               "compress layers with gzip (the default), zstd or none, where they were not kept"),
     OV_FLAG(0, "flatten", &args.flatten, "make one layer of the tree, even of an imported image"),

@@ -3,6 +3,7 @@
 #include "cmd/image.h"
 #include "cmd/node_output.h"
 #include "cmd/output.h"
+#include "engine/base/map.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,39 +76,79 @@ static bool matches(const char *text, struct ov_bytes path)
     return false;
 }
 
-/* ---- Searching ---- */
+/* ---- Where to search ---- */
 
-/* A tree to search, and one of the snapshots that have it. */
+#define NONE SIZE_MAX
+
+/* A snapshot to search. Those with the same tree make a chain; the first of it is walked. */
 struct place {
     struct ov_snapshot_record record;
-    struct ov_buf title; /* how the image was named, or its tags */
+    struct ov_buf title; /* its tags, or the name it was made as */
+    json_t *tags;        /* with --json */
+    size_t next, last;   /* of the chain, or NONE; last: of the first one only */
+    bool is_first;
+    /* Of the first one, when there are others: what was found, as it is printed for each. */
+    char *text;
+    size_t text_len;
 };
 
 struct places {
     struct place *items;
     size_t count;
+    struct ov_map snapshots, trees; /* places by id; the first one of each tree */
 };
 
 static void places_release(struct places *places)
 {
     for (size_t i = 0; i < places->count; i++) {
-        ov_snapshot_record_release(&places->items[i].record);
-        ov_buf_release(&places->items[i].title);
+        struct place *place = &places->items[i];
+        ov_snapshot_record_release(&place->record);
+        ov_buf_release(&place->title);
+        json_decref(place->tags);
+        free(place->text);
     }
     free(places->items);
+    ov_map_release(&places->snapshots);
+    ov_map_release(&places->trees);
 }
 
-/* Copies, for the state may change while objects are read. A tree is searched once. */
+static struct ov_map_key id_key(const struct ov_id *id)
+{
+    return (struct ov_map_key){ov_load64(id->bytes), ov_load64(id->bytes + 8)};
+}
+
+static enum ov_status add_to_chain(struct places *places, size_t position, struct ov_error *err)
+{
+    struct place *place = &places->items[position];
+    struct ov_map_key key = id_key(&place->record.tree);
+    uint64_t first;
+    place->next = NONE;
+    place->last = position;
+    place->is_first = !ov_map_get(&places->trees, key, &first);
+    if (place->is_first)
+        return ov_map_put(&places->trees, key, position, err);
+    struct place *head = &places->items[first];
+    places->items[head->last].next = position;
+    head->last = position;
+    return OV_OK;
+}
+
+/* Copies, for the state may change while objects are read. A snapshot is listed once. */
 static enum ov_status add_place(struct places *places, const struct ov_state *state,
                                 const struct ov_snapshot_record *record, struct ov_error *err)
 {
-    for (size_t i = 0; i < places->count; i++) {
-        if (ov_id_equal(&places->items[i].record.tree, &record->tree))
-            return OV_OK;
-    }
-    struct place *place = &places->items[places->count];
+    struct ov_map_key key = id_key(&record->id);
+    size_t position = places->count;
+    uint64_t ignored;
+    if (ov_map_get(&places->snapshots, key, &ignored))
+        return OV_OK;
+    struct place *place = &places->items[position];
     OV_TRY(ov_snapshot_record_copy(record, &place->record, err));
     places->count++;
+    OV_TRY(ov_map_put(&places->snapshots, key, position, err));
+    OV_TRY(add_to_chain(places, position, err));
+    if (ov_globals.is_json && !(place->tags = ov_json_tags(state, &record->id)))
+        return ov_fail_no_memory(err);
     OV_TRY(ov_tags_text(state, &record->id, &place->title, err));
     if (place->title.len || !record->name)
         return OV_OK;
@@ -141,6 +182,23 @@ static enum ov_status find_places(struct ov_session *session, int argc, char **a
     return OV_OK;
 }
 
+/* ---- Printing ---- */
+
+struct search {
+    struct ov_session *session;
+    const char *pattern;
+    struct ov_objects *objects;
+    struct places places;
+    FILE *kept; /* takes what is found for the other places with this tree, or NULL */
+    uint64_t found;
+};
+
+static void search_release(struct search *search)
+{
+    ov_objects_close(search->objects);
+    places_release(&search->places);
+}
+
 static void print_heading(const struct place *place, bool is_first)
 {
     printf("%s%s", is_first ? "" : "\n", ov_style(stdout, OV_STYLE_BOLD));
@@ -148,47 +206,108 @@ static void print_heading(const struct place *place, bool is_first)
     printf(" (%s)%s\n", ov_id_short(&place->record.id).text, ov_style(stdout, OV_STYLE_RESET));
 }
 
-static enum ov_status search(struct ov_session *session, struct ov_objects *objects,
-                             const char *pattern, const struct place *place, uint64_t *found,
-                             struct ov_error *err)
+static enum ov_status print_json(const struct place *place, const struct ov_walk_event *event,
+                                 struct ov_error *err)
+{
+    struct ov_json json;
+    ov_json_init(&json, "match");
+    ov_json_id(&json, "snapshot_id", &place->record.id);
+    ov_json_value(&json, "tags", json_incref(place->tags));
+    ov_json_node(&json, event->path, &event->node, event->leader);
+    return ov_json_print(&json, stdout, err);
+}
+
+static enum ov_status print_match(const struct search *search, const struct place *place,
+                                  const struct ov_walk_event *event, struct ov_error *err)
+{
+    const struct place *places = search->places.items;
+    if (!ov_globals.is_json) {
+        ov_print_node(stdout, event->path, &event->node, event->leader, args.is_long);
+        if (search->kept)
+            ov_print_node(search->kept, event->path, &event->node, event->leader, args.is_long);
+        return ov_output_check(err);
+    }
+    OV_TRY(print_json(place, event, err));
+    for (size_t i = place->next; i != NONE; i = places[i].next)
+        OV_TRY(print_json(&places[i], event, err));
+    return OV_OK;
+}
+
+/* ---- Searching ---- */
+
+static enum ov_status walk(struct search *search, const struct place *place, struct ov_error *err)
 {
     OV_AUTO(ov_tree_release) struct ov_tree tree = {0};
     OV_AUTO(ov_walker_close_auto) struct ov_walker *walker = NULL;
     struct ov_walk_event event;
-    uint64_t before = *found;
+    uint64_t before = search->found;
     enum ov_status status;
-    OV_TRY(ov_tree_load(objects, &place->record.tree, &tree, err));
+    OV_TRY(ov_tree_load(search->objects, &place->record.tree, &tree, err));
     OV_TRY(ov_walker_open(&tree, (struct ov_bytes){0}, &walker, err));
     while ((status = ov_walker_next(walker, &event, err)) == OV_OK) {
-        OV_TRY(ov_report_poll(&session->report, err));
-        if (event.kind == OV_WALK_LEAVE || event.path.len == 0 || !matches(pattern, event.path))
+        OV_TRY(ov_report_poll(&search->session->report, err));
+        if (event.kind == OV_WALK_LEAVE || event.path.len == 0 ||
+            !matches(search->pattern, event.path))
             continue;
-        ov_session_end_progress(session);
-        if (!ov_globals.is_json && *found == before)
+        ov_session_end_progress(search->session);
+        if (!ov_globals.is_json && search->found == before)
             print_heading(place, before == 0);
-        (*found)++;
-        OV_TRY(ov_show_node("match", &place->record, &event, args.is_long, err));
+        search->found++;
+        OV_TRY(print_match(search, place, &event, err));
     }
     return status == OV_END ? OV_OK : status;
 }
 
+/* What was found in the same tree before. */
+static enum ov_status print_again(struct search *search, const struct place *place,
+                                  struct ov_error *err)
+{
+    uint64_t first = 0;
+    (void)ov_map_get(&search->places.trees, id_key(&place->record.tree), &first);
+    const struct place *head = &search->places.items[first];
+    if (!head->text_len)
+        return OV_OK;
+    print_heading(place, false);
+    fwrite(head->text, 1, head->text_len, stdout);
+    return ov_output_check(err);
+}
+
+static enum ov_status search_place(struct search *search, struct place *place, struct ov_error *err)
+{
+    bool is_shared = place->next != NONE && !ov_globals.is_json;
+    if (!place->is_first)
+        return print_again(search, place, err);
+    search->kept = is_shared ? open_memstream(&place->text, &place->text_len) : NULL;
+    if (is_shared && !search->kept)
+        return ov_fail_no_memory(err);
+    enum ov_status status = walk(search, place, err);
+    bool is_lost = search->kept && ferror(search->kept);
+    if (search->kept && fclose(search->kept))
+        is_lost = true;
+    OV_TRY(status);
+    return is_lost ? ov_fail_no_memory(err) : OV_OK;
+}
+
 static enum ov_status run(struct ov_session *session, int argc, char **argv, struct ov_error *err)
 {
-    OV_AUTO(ov_objects_close_auto) struct ov_objects *objects = NULL;
-    OV_AUTO(places_release) struct places places = {0};
+    OV_AUTO(search_release) struct search search = {.session = session, .pattern = argv[0]};
     OV_AUTO(ov_patterns_release) struct ov_patterns syntax = {0};
-    uint64_t found = 0;
+    uint64_t images = (uint64_t)argc - 1;
     if (!argv[0][strspn(argv[0], "/")])
         return ov_session_usage(session, err, "an empty pattern finds nothing");
     OV_TRY(ov_session_argument(session, ov_patterns_add(&syntax, argv[0], err)));
     OV_TRY(ov_session_open(session, err));
-    OV_TRY(find_places(session, argc - 1, argv + 1, &places, err));
-    OV_TRY(ov_objects_open(session->repo, OV_TREE_CACHE, &objects, err));
-    for (size_t i = 0; i < places.count; i++)
-        OV_TRY(search(session, objects, argv[0], &places.items[i], &found, err));
-    if (!found)
-        ov_session_say(session, "nothing matches in %s %s", ov_text_of_count(places.count).text,
-                       ov_plural(places.count, "tree", "trees"));
+    OV_TRY(find_places(session, argc - 1, argv + 1, &search.places, err));
+    OV_TRY(ov_objects_open(session->repo, OV_TREE_CACHE, &search.objects, err));
+    for (size_t i = 0; i < search.places.count; i++)
+        OV_TRY(search_place(&search, &search.places.items[i], err));
+    if (!search.found && images)
+        ov_session_say(session, "nothing matches in %s %s", ov_text_of_count(images).text,
+                       ov_plural(images, "image", "images"));
+    else if (!search.found)
+        ov_session_say(session, "nothing matches in %s %s",
+                       ov_text_of_count(search.places.count).text,
+                       ov_plural(search.places.count, "snapshot", "snapshots"));
     return OV_OK;
 }
 
@@ -215,8 +334,7 @@ const struct ov_command ov_command_find_files = {
     .description =
         "Lists what matches PATTERN in the images, or in all snapshots. *, ? and [] stand for "
         "characters within a name, ** for any number of directories. A pattern that begins with / "
-        "is matched from the root, any other from any directory. A tree that several snapshots "
-        "share is searched once.",
+        "is matched from the root, any other from any directory.",
     .options = options_table,
     .examples = examples,
     .run = run,

@@ -2,6 +2,7 @@
 #include "cmd/filter.h"
 #include "cmd/image.h"
 #include "cmd/output.h"
+#include "repo/image/platform_tag.h"
 #include "repo/policy.h"
 #include "repo/reference.h"
 #include "repo/texts.h"
@@ -139,12 +140,13 @@ static enum ov_status plan_untagged(struct plan *plan, const struct ov_state *st
     return OV_OK;
 }
 
-/* Whether the tag was named on the command line. */
+/* Whether the tag, or that of which it is a platform, was named on the command line. */
 static bool is_named(const struct plan *plan, const char *tag)
 {
     char name[OV_REFERENCE_SIZE];
     for (int i = 0; i < plan->image_count; i++) {
-        if (ov_reference_normalise(plan->images[i], name, NULL) == OV_OK && strcmp(name, tag) == 0)
+        if (ov_reference_normalise(plan->images[i], name, NULL) == OV_OK &&
+            (strcmp(name, tag) == 0 || ov_platform_tag_is_of(tag, name)))
             return true;
     }
     return false;
@@ -175,21 +177,44 @@ static enum ov_status plan_tags(struct plan *plan, const struct ov_state *state,
     return OV_OK;
 }
 
+/* Forgets a snapshot with the tags that point to it. */
+static enum ov_status plan_snapshot(struct plan *plan, const struct ov_state *state,
+                                    struct ov_log_entry *entry,
+                                    const struct ov_snapshot_record *record, struct ov_error *err)
+{
+    if (is_decided(plan, &record->id))
+        return OV_OK;
+    OV_TRY(plan_tags(plan, state, entry, &record->id, err));
+    return decide(plan, entry, record, NULL, err);
+}
+
+/* The other platforms of an image go with it. */
+static enum ov_status plan_platforms(struct plan *plan, const struct ov_state *state,
+                                     struct ov_log_entry *entry, const char *tag,
+                                     struct ov_error *err)
+{
+    for (size_t i = 0; tag && i < state->tag_count; i++) {
+        if (ov_platform_tag_is_of(state->tags[i].name, tag))
+            OV_TRY(plan_snapshot(plan, state, entry,
+                                 ov_state_snapshot(state, &state->tags[i].snapshot), err));
+    }
+    return OV_OK;
+}
+
 static enum ov_status plan_images(struct plan *plan, const struct ov_state *state,
                                   struct ov_log_entry *entry, struct ov_error *err)
 {
     for (int i = 0; i < plan->image_count; i++) {
         const struct ov_snapshot_record *record;
-        OV_TRY(ov_image_argument(plan->session, plan->images[i], &record, NULL, err));
+        const char *tag;
+        OV_TRY(ov_image_argument(plan->session, plan->images[i], &record, &tag, err));
         if (plan->has_meant && !ov_id_equal(&plan->meant[i], &record->id))
             return ov_fail(err, OV_ERR_CONFLICT,
                            "%.200s has moved to another snapshot meanwhile; nothing was forgotten",
                            plan->images[i]);
         plan->meant[i] = record->id;
-        if (is_decided(plan, &record->id))
-            continue;
-        OV_TRY(plan_tags(plan, state, entry, &record->id, err));
-        OV_TRY(decide(plan, entry, record, NULL, err));
+        OV_TRY(plan_snapshot(plan, state, entry, record, err));
+        OV_TRY(plan_platforms(plan, state, entry, tag, err));
     }
     plan->has_meant = true;
     return OV_OK;

@@ -5,6 +5,7 @@
 #include "cmd/output.h"
 #include "cmd/session.h"
 #include "repo/image/import.h"
+#include "repo/image/platform_tag.h"
 #include "repo/reference.h"
 
 #include <stdlib.h>
@@ -137,8 +138,26 @@ static enum ov_status print_json(const struct ov_import_result *result, const ch
     return ov_json_print(&json, stdout, err);
 }
 
+/* number: of the platform; the first one has the tag itself. */
+static void print_tags(const struct ov_session *session, const struct ov_import_result *result,
+                       const struct names *names, size_t number)
+{
+    struct ov_id_text now = ov_id_short(&result->snapshot);
+    for (size_t i = 0; i < names->count; i++) {
+        char name[OV_PLATFORM_TAG_SIZE];
+        struct ov_error ignored;
+        if (ov_platform_tag(names->items[i], number ? &result->platform : NULL, name, &ignored) < 0)
+            continue;
+        if (i == 0 && result->tag_has_moved)
+            ov_session_say(session, "tag %s now points to snapshot %s (was %s)", name, now.text,
+                           ov_id_short(&result->tag_was).text);
+        else
+            ov_session_say(session, "tag %s now points to snapshot %s", name, now.text);
+    }
+}
+
 static void print_text(const struct ov_session *session, const struct ov_import_result *result,
-                       const struct names *names, double seconds)
+                       const struct names *names, size_t number, double seconds)
 {
     const struct ov_snapshot_counts *counts = &result->counts;
     const char *platform = ov_platform_text(&result->platform).text;
@@ -161,14 +180,8 @@ static void print_text(const struct ov_session *session, const struct ov_import_
                        ov_text_of_size(counts->bytes_new).text,
                        ov_text_of_size(result->stored_bytes).text,
                        ov_text_of_duration(seconds).text);
-    for (size_t i = 0; i < names->count && !args.is_dry_run; i++) {
-        if (i == 0 && result->tag_has_moved)
-            ov_session_say(session, "tag %s now points to snapshot %s (was %s)", names->items[i],
-                           ov_id_short(&result->snapshot).text, ov_id_short(&result->tag_was).text);
-        else
-            ov_session_say(session, "tag %s now points to snapshot %s", names->items[i],
-                           ov_id_short(&result->snapshot).text);
-    }
+    if (!args.is_dry_run)
+        print_tags(session, result, names, number);
 }
 
 /* ---- Importing ---- */
@@ -210,7 +223,7 @@ static enum ov_status import_one(struct ov_session *session, const struct job *j
         if (ov_globals.is_json)
             OV_TRY(print_json(result, spec, names.items[0], seconds, err));
         else
-            print_text(session, result, &names, seconds);
+            print_text(session, result, &names, i, seconds);
     }
     return OV_OK;
 }

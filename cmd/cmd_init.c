@@ -1,7 +1,10 @@
 #include "cmd/commands.h"
 #include "cmd/credential.h"
 #include "cmd/json.h"
+#include "cmd/place.h"
 #include "cmd/session.h"
+
+#include <errno.h>
 
 /* Asking for a password comes after everything that could make it pointless. */
 static enum ov_status refuse_existing(const char *location, struct ov_error *err)
@@ -31,10 +34,9 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     if (credential.kind == OV_CREDENTIAL_RECOVERY)
         return ov_session_usage(session, err,
                                 "a recovery file cannot be the key of a new repository");
-    ov_session_hint(session, "a repository needs an empty directory of its own");
     enum ov_status status = ov_repo_init(&options, &repository, err);
-    if (status != OV_ERR_EXISTS)
-        ov_session_hint(session, "%s", "");
+    if (status == OV_ERR_EXISTS || (status < 0 && err->system_errno == ENOTDIR))
+        ov_session_hint(session, "%s", ov_place_hint(ov_place_at(options.location)));
     OV_TRY(status);
     if (ov_globals.is_json) {
         struct ov_json json;

@@ -250,7 +250,7 @@ static enum ov_status print_text(const struct inspected *i, struct ov_error *err
     print_line("size", ov_text_of_size(i->record->size).text);
     print_line("platform", platform);
     print_line("created", i->parsed.created);
-    print_line("image id", digest_of(&i->config, &text));
+    print_line(can.layers ? "image id" : "config", digest_of(&i->config, &text));
     print_line("manifest", digest_of(&i->manifest, &text));
     if (i->config.len)
         print_line("can give", can.manifest ? "rootfs, config, manifest"

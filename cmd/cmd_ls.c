@@ -19,7 +19,7 @@ static enum ov_status list(struct ov_session *session, struct ov_tree *tree, str
         OV_TRY(ov_report_poll(&session->report, err));
         if (event.kind == OV_WALK_LEAVE || (is_start && event.kind == OV_WALK_ENTER))
             continue;
-        OV_TRY(ov_show_node("node", NULL, &event, args.is_long, err));
+        OV_TRY(ov_show_node("node", &event, args.is_long, err));
         if (event.kind == OV_WALK_ENTER && !args.is_recursive)
             ov_walker_skip(walker);
     }

@@ -34,6 +34,10 @@ static void note_problems(struct ov_session *session, const struct ov_restore_re
 {
     const struct ov_restore_unset *unset = &result->unset;
     char list[300] = "";
+    if (args.includes.count && !result->chosen)
+        ov_session_note(session, "nothing was restored: %s",
+                        args.excludes.count ? "no path is chosen by --include and --exclude"
+                                            : "no path matches --include");
     if (result->errors)
         ov_session_note(session, "%s %s could not be restored",
                         ov_text_of_count(result->errors).text,
@@ -100,8 +104,9 @@ static void print_text(const struct ov_session *session, const struct ov_restore
         ov_text_of_count(result->others).text, ov_plural(result->others, "other", "others"),
         ov_text_of_size(result->bytes).text, ov_text_of_duration(seconds).text);
     if (result->kept)
-        ov_session_say(session, "%s %s as they were", ov_text_of_count(result->kept).text,
-                       ov_plural(result->kept, "file was left", "files were left"));
+        ov_session_say(
+            session, "%s %s", ov_text_of_count(result->kept).text,
+            ov_plural(result->kept, "file was left as it was", "files were left as they were"));
     if (result->deleted)
         ov_session_say(session, "%s %s not in the snapshot %s deleted",
                        ov_text_of_count(result->deleted).text,

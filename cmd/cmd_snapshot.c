@@ -1,4 +1,5 @@
 #include "cmd/commands.h"
+#include "cmd/config_arguments.h"
 #include "cmd/image.h"
 #include "cmd/json.h"
 #include "cmd/labels.h"
@@ -9,7 +10,7 @@
 
 static struct {
     struct ov_strings excludes, exclude_files, labels;
-    const char *host;
+    const char *host, *config;
     struct timespec time;
     bool has_time;
     bool one_file_system, is_dry_run, skip_if_unchanged;
@@ -81,18 +82,36 @@ static void print_text(const struct ov_session *session, const struct ov_take_re
                        ov_id_short(&result->snapshot).text);
 }
 
+/* A config without rootfs will do: the export makes one. */
+static enum ov_status read_config(struct ov_session *session, struct ov_buf *out,
+                                  struct ov_error *err)
+{
+    static const struct ov_config_choice nothing;
+    const struct ov_digest none = {.algorithm = OV_DIGEST_SHA256};
+    OV_AUTO(ov_buf_release) struct ov_buf made = {0};
+    OV_TRY(ov_read_document(args.config, out, err));
+    enum ov_status status =
+        ov_config_write(ov_buf_view(out), &nothing, &none, "ociv2 snapshot", &made, err);
+    return status < 0
+               ? ov_error_context(err, ov_session_argument(session, status), "%s", args.config)
+               : OV_OK;
+}
+
 static enum ov_status run(struct ov_session *session, int argc, char **argv, struct ov_error *err)
 {
     (void)argc;
     OV_AUTO(ov_patterns_release) struct ov_patterns excludes = {0};
     OV_AUTO(ov_label_arguments_release) struct ov_label_arguments labels = {0};
     char name[OV_REFERENCE_SIZE];
+    OV_AUTO(ov_buf_release) struct ov_buf config = {0};
     struct ov_take_result result = {0};
     OV_TRY(ov_session_argument(session, ov_reference_normalise(argv[1], name, err)));
     OV_TRY(ov_pattern_arguments(session, &args.excludes, &args.exclude_files, &excludes, err));
     OV_TRY(ov_label_arguments_parse(session, &args.labels, &labels, err));
     if (args.host)
         OV_TRY(ov_check_text(session, "--host", args.host, err));
+    if (args.config)
+        OV_TRY(read_config(session, &config, err));
     OV_TRY(ov_session_open(session, err));
     const struct ov_take_options options = {
         .path = argv[0],
@@ -101,6 +120,7 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
         .labels = labels.items,
         .label_count = labels.count,
         .excludes = excludes.count ? &excludes : NULL,
+        .config = ov_buf_view(&config),
         .has_time = args.has_time,
         .time = args.time.tv_sec,
         .time_ns = (uint32_t)args.time.tv_nsec,
@@ -135,6 +155,7 @@ static const struct ov_option options_table[] = {
     OV_FLAG('x', "one-file-system", &args.one_file_system,
             "leave out what is mounted below the root"),
     OV_STRING('H', "host", "NAME", &args.host, "record this name instead of this machine's"),
+    OV_STRING(0, "config", "FILE", &args.config, "keep the image config in FILE, for exports"),
     OV_REPEATED('l', "label", "KEY=VALUE", &args.labels, "record a label"),
     OV_TIME(0, "time", "TIME", &args.time, &args.has_time,
             "record this time instead of now, such as \"2026-01-31 13:30:00\""),

@@ -18,6 +18,7 @@ static enum ov_status print_json(const struct ov_stats *stats, struct ov_error *
     ov_json_number(&json, "packs_size", stats->packs_size);
     ov_json_number(&json, "segments", stats->segments);
     ov_json_number(&json, "segments_size", stats->segments_size);
+    ov_json_number(&json, "other_size", stats->other_size);
     ov_json_number(&json, "files", stats->files);
     return ov_json_print(&json, stdout, err);
 }
@@ -54,6 +55,8 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     snprintf(remark, sizeof(remark), "in %s %s", ov_text_of_count(stats.segments).text,
              ov_plural(stats.segments, "segment", "segments"));
     print_line("  index", ov_text_of_size(stats.segments_size).text, remark);
+    print_line("  other", ov_text_of_size(stats.other_size).text,
+               "keys, log, reserve, and what is unfinished");
     if (stats.stored_size && stats.restore_size) {
         snprintf(remark, sizeof(remark), "%.1f",
                  (double)stats.restore_size / (double)stats.stored_size);

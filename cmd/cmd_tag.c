@@ -1,6 +1,7 @@
 #include "cmd/commands.h"
 #include "cmd/image.h"
 #include "cmd/json.h"
+#include "repo/image/platform_tag.h"
 #include "repo/reference.h"
 
 struct plan {
@@ -18,7 +19,8 @@ static enum ov_status plan_tag(void *context, const struct ov_state *state,
 {
     struct plan *plan = context;
     const struct ov_snapshot_record *record;
-    OV_TRY(ov_image_argument(plan->session, plan->image, &record, NULL, err));
+    const char *from;
+    OV_TRY(ov_image_argument(plan->session, plan->image, &record, &from, err));
     const struct ov_tag_setting *tag = ov_state_tag(state, plan->name);
     plan->snapshot = record->id;
     plan->has_moved = false;
@@ -28,7 +30,9 @@ static enum ov_status plan_tag(void *context, const struct ov_state *state,
             return OV_END; /* nothing to do */
         plan->has_moved = true;
     }
-    return ov_log_entry_set_tag(entry, plan->name, &record->id, err);
+    OV_TRY(ov_log_entry_set_tag(entry, plan->name, &record->id, err));
+    return from ? ov_platform_tags_copy(state, from, plan->name, entry, err)
+                : ov_platform_tags_remove(state, plan->name, entry, err);
 }
 
 static enum ov_status print(const struct plan *plan, bool is_done, struct ov_error *err)

@@ -1,6 +1,7 @@
 #include "cmd/commands.h"
 #include "cmd/filter.h"
 #include "cmd/output.h"
+#include "repo/image/platform_tag.h"
 #include "repo/reference.h"
 
 #include <stdlib.h>
@@ -48,8 +49,10 @@ static enum ov_status plan_untag(void *context, const struct ov_state *state,
         snprintf(removal->name, sizeof(removal->name), "%s", tag->name);
         removal->snapshot = tag->snapshot;
         removal->is_last = true;
-        if (!removal->is_repeated)
-            OV_TRY(ov_log_entry_remove_tag(entry, tag->name, err));
+        if (removal->is_repeated)
+            continue;
+        OV_TRY(ov_log_entry_remove_tag(entry, tag->name, err));
+        OV_TRY(ov_platform_tags_remove(state, tag->name, entry, err));
     }
     for (int i = 0; i < plan->count; i++) {
         for (size_t k = 0; k < state->tag_count; k++) {

@@ -2,6 +2,7 @@
 #include "cmd/compare.h"
 #include "cmd/image.h"
 #include "cmd/session.h"
+#include "repo/difference.h"
 
 static struct {
     struct ov_strings includes, excludes, ignored;
@@ -37,9 +38,10 @@ static const struct ov_option options_table[] = {
     OV_REPEATED('i', "include", "PATTERN", &args.includes, "compare only what matches"),
     OV_REPEATED('e', "exclude", "PATTERN", &args.excludes, "leave out what matches"),
     OV_STRING('p', "path", "SUBDIR", &args.path, "compare this directory of the image with DIR"),
-    OV_REPEATED(0, "ignore", "WHAT", &args.ignored,
-                "let differences of this kind not count: kind, content, size, mode, owner, mtime, "
-                "xattrs, target, device or links; may be repeated"),
+    OV_REPEATED_OF(
+        0, "ignore", "WHAT", &args.ignored, ov_difference_names,
+        "let differences of this kind not count: kind, content, size, mode, owner, mtime, "
+        "xattrs, target, device or links; may be repeated"),
     OV_OPTIONS_END,
 };
 

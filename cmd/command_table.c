@@ -76,16 +76,55 @@ const struct ov_command *ov_command_find(const char *name)
     return NULL;
 }
 
-const char *ov_command_suggest(const char *name)
+/* What people know from elsewhere, and what to use here. */
+static const char *advice_on(const char *name)
 {
-    /* What other tools call it. */
-    static const char *const others[][2] = {
-        {"backup", "snapshot"}, {"create", "snapshot"}, {"save", "snapshot"}, {"push", "snapshot"},
-        {"extract", "restore"}, {"list", "images"},     {"rm", "untag"},      {"cat", "dump"},
-        {"keys", "key"},        {"history", "log"},     {"unlock", "check"},  {"info", "stats"},
+    static const struct {
+        const char *names[5];
+        const char *text;
+    } others[] = {
+        {{"backup", "create", "commit"}, "'ociv2 snapshot ROOTFS NAME:TAG' stores a filesystem"},
+        {{"extract", "unpack", "cp"}, "'ociv2 restore IMAGE DIR' writes an image to a directory"},
+        {{"load", "convert"}, "'ociv2 import SOURCE' stores images from layouts and archives"},
+        {{"save"}, "'ociv2 export IMAGE DESTINATION' writes an image for other tools"},
+        {{"pull"},
+         "registries cannot be read yet: 'ociv2 import' takes layouts and archives, which skopeo "
+         "or podman can fetch"},
+        {{"push"},
+         "registries cannot be written yet: 'ociv2 export' makes layouts and archives, which "
+         "skopeo or podman can push"},
+        {{"prune", "gc"},
+         "giving space back is not there yet: what 'ociv2 forget' frees stays in storage"},
+        {{"mount"},
+         "mounting is not there yet: 'ociv2 ls', 'find' and 'dump' look into images, 'ociv2 "
+         "restore' writes them out"},
+        {{"copy", "repair", "rewrite", "recover", "sync"}, "this is not there yet"},
+        {{"rm", "rmi", "delete"},
+         "'ociv2 untag' removes tags, 'ociv2 forget' snapshots and their tags"},
+        {{"run", "build", "exec"},
+         "ociv2 keeps images: 'ociv2 restore' and 'ociv2 export' hand them to what runs them"},
+        {{"unlock"}, "there are no locks, so there is nothing to unlock"},
+        {{"list", "ps"}, "'ociv2 images' lists images, 'ociv2 snapshots' all snapshots"},
+        {{"cat"}, "'ociv2 dump IMAGE PATH' prints a file"},
+        {{"history"}, "'ociv2 inspect IMAGE' shows layers, 'ociv2 log' what was done"},
+        {{"info", "df"}, "'ociv2 stats' shows sizes and numbers"},
+        {{"generate"}, "'ociv2 completion SHELL' prints completions"},
+        {{"passwd", "password"}, "'ociv2 key passwd' changes the password"},
     };
+    for (size_t i = 0; i < OV_ARRAY_LEN(others); i++) {
+        for (size_t n = 0; n < OV_ARRAY_LEN(others[i].names) && others[i].names[n]; n++) {
+            if (strcmp(others[i].names[n], name) == 0)
+                return others[i].text;
+        }
+    }
+    return NULL;
+}
+
+/* The most similar name; else one that begins so; else NULL. Short words resemble too many. */
+static const char *nearest_to(const char *name)
+{
     const char *nearest = NULL;
-    size_t best = strlen(name) / 3 + 2;
+    size_t len = strlen(name), best = len <= 3 ? 2 : len <= 6 ? 3 : 4;
     for (size_t i = 0; ov_commands[i]; i++) {
         size_t distance = ov_word_distance(name, ov_commands[i]->name);
         if (distance < best) {
@@ -93,8 +132,20 @@ const char *ov_command_suggest(const char *name)
             nearest = ov_commands[i]->name;
         }
     }
-    for (size_t i = 0; i < OV_ARRAY_LEN(others); i++)
-        if (strcmp(others[i][0], name) == 0 && ov_command_find(others[i][1]))
-            nearest = others[i][1];
+    for (size_t i = 0; ov_commands[i] && !nearest && len > 1; i++) {
+        if (strncmp(ov_commands[i]->name, name, len) == 0)
+            nearest = ov_commands[i]->name;
+    }
     return nearest;
+}
+
+enum ov_status ov_command_unknown(struct ov_session *session, const char *name,
+                                  struct ov_error *err)
+{
+    const char *advice = advice_on(name);
+    const char *nearest = advice ? NULL : nearest_to(name);
+    ov_session_hint(session, "%s", advice ? advice : "'ociv2 help' lists the commands");
+    return ov_session_usage(session, err, "there is no command '%s'%s%s%s", name,
+                            nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                            nearest ? "'?" : "");
 }

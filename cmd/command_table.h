@@ -44,7 +44,8 @@ extern const struct ov_option ov_global_options[];
 /* NULL when there is none. */
 const struct ov_command *ov_command_find(const char *name);
 
-/* The most similar name, or NULL. */
-const char *ov_command_suggest(const char *name);
+/* Fails with a usage error that says what may have been meant, or what to use instead. */
+OV_MUST_CHECK enum ov_status ov_command_unknown(struct ov_session *session, const char *name,
+                                                struct ov_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 #include "cmd/compare.h"
 
 #include "cmd/json.h"
+#include "cmd/node_output.h"
 #include "cmd/output.h"
 
 struct comparison {
@@ -45,8 +46,7 @@ static void print_detail(unsigned bit, const struct ov_node *a, const struct ov_
 
 static void print_line(const struct ov_difference *difference)
 {
-    struct ov_bytes path = difference->path;
-    ov_print_name(stdout, path.len ? path : ov_bytes_of(".", 1));
+    ov_print_path(stdout, difference->path);
     if (!difference->b) {
         printf(": missing\n");
         return;

@@ -100,22 +100,12 @@ static enum ov_status from_command(const char *command, struct ov_credential *ou
 
 /* ---- Asking ---- */
 
-/* Reads a line without echo; the terminal is put back whatever happens. */
-static enum ov_status ask(const char *prompt, struct secret_text *text, struct ov_error *err)
+/* Reads a line from the terminal into `text`; *is_ended: its end was typed instead (Ctrl-D). */
+static enum ov_status read_line(struct secret_text *text, bool *is_ended, struct ov_error *err)
 {
-    struct termios before, silent;
-    if (tcgetattr(STDIN_FILENO, &before))
-        return ov_fail_errno(err, "cannot ask for the password");
-    silent = before;
-    silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
-    silent.c_lflag |= ECHONL;
-    fputs(prompt, stderr);
-    fflush(stderr);
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent))
-        return ov_fail_errno(err, "cannot ask for the password");
-    text->len = 0;
-    ssize_t got = 0;
     bool is_complete = false;
+    ssize_t got = 0;
+    text->len = 0;
     while (!is_complete && text->len < PASSWORD_MAX - 1) {
         got = read(STDIN_FILENO, text->bytes + text->len, 1);
         if (got <= 0)
@@ -123,15 +113,36 @@ static enum ov_status ask(const char *prompt, struct secret_text *text, struct o
         is_complete = text->bytes[text->len] == '\n';
         text->len += !is_complete;
     }
-    int problem = errno;
-    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    if (ov_interrupt_is_asked()) {
+    *is_ended = !is_complete;
+    return got < 0 ? ov_fail_errno(err, "cannot read the password") : OV_OK;
+}
+
+/*
+ * Asks for a line without echo; the terminal is put back whatever happens. Nothing is echoed from
+ * the moment when the prompt is seen, and what was typed ahead stays.
+ */
+static enum ov_status ask(const char *prompt, struct secret_text *text, struct ov_error *err)
+{
+    struct termios before, silent;
+    bool is_ended;
+    if (tcgetattr(STDIN_FILENO, &before))
+        return ov_fail_errno(err, "cannot ask for the password");
+    silent = before;
+    silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
+    silent.c_lflag |= ECHONL;
+    if (tcsetattr(STDIN_FILENO, TCSANOW, &silent))
+        return ov_fail_errno(err, "cannot ask for the password");
+    fputs(prompt, stderr);
+    fflush(stderr);
+    enum ov_status status = read_line(text, &is_ended, err);
+    tcsetattr(STDIN_FILENO, TCSANOW, &before);
+    if (is_ended)
         fputc('\n', stderr);
+    if (ov_interrupt_is_asked())
         return ov_fail(err, OV_ERR_INTERRUPTED, "interrupted");
-    }
-    errno = problem;
-    if (got < 0)
-        return ov_fail_errno(err, "cannot read the password");
+    OV_TRY(status);
+    if (is_ended && !text->len)
+        return ov_fail(err, OV_ERR_WRONG_KEY, "no password was typed");
     return OV_OK;
 }
 
@@ -145,7 +156,7 @@ enum ov_status ov_credential_prompt(const char *prompt, bool is_new, struct ov_c
                        "there is no password, and no terminal to ask for one");
     OV_TRY(secret_text_new(&text, err));
     OV_TRY(ask(prompt, text, err));
-    if (is_new) {
+    if (is_new && text->len) {
         OV_TRY(secret_text_new(&again, err));
         OV_TRY(ask("the same again: ", again, err));
         if (!ov_bytes_equal(ov_bytes_of(text->bytes, text->len),

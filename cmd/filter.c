@@ -145,7 +145,7 @@ enum ov_status ov_tags_text(const struct ov_state *state, const struct ov_id *id
     return OV_OK;
 }
 
-static json_t *tags_of(const struct ov_state *state, const struct ov_id *id)
+json_t *ov_json_tags(const struct ov_state *state, const struct ov_id *id)
 {
     json_t *list = json_array();
     for (size_t i = 0; list && i < state->tag_count; i++) {
@@ -182,7 +182,7 @@ void ov_json_snapshot(struct ov_json *json, const struct ov_snapshot_record *rec
     ov_json_text(json, "short_id", short_id);
     ov_json_id(json, "tree_id", &record->tree);
     ov_json_text(json, "made_as", record->name);
-    ov_json_value(json, "tags", tags_of(state, &record->id));
+    ov_json_value(json, "tags", ov_json_tags(state, &record->id));
     ov_json_time(json, "time", record->time, record->time_ns);
     ov_json_text(json, "host", record->host);
     ov_json_value(json, "labels", labels_of(record));

@@ -48,6 +48,9 @@ OV_MUST_CHECK enum ov_status ov_filter_list(const struct ov_filter_arguments *ar
 OV_MUST_CHECK enum ov_status ov_tags_text(const struct ov_state *state, const struct ov_id *id,
                                           struct ov_buf *out, struct ov_error *err);
 
+/* The same as an array; NULL: no memory. */
+json_t *ov_json_tags(const struct ov_state *state, const struct ov_id *id);
+
 /* All that the log knows of a snapshot, and its tags. */
 void ov_json_snapshot(struct ov_json *json, const struct ov_snapshot_record *record,
                       const struct ov_state *state);

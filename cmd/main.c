@@ -42,13 +42,7 @@ static enum ov_status find_command(struct ov_session *session, int argc, char **
     }
     const char *name = argv[*first];
     session->command = ov_command_find(name);
-    if (session->command)
-        return OV_OK;
-    const char *nearest = ov_command_suggest(name);
-    ov_session_hint(session, "'ociv2 help' lists the commands");
-    return ov_session_usage(session, err, "there is no command '%s'%s%s%s", name,
-                            nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                            nearest ? "'?" : "");
+    return session->command ? OV_OK : ov_command_unknown(session, name, err);
 }
 
 /* The n-th word of "ROOTFS NAME:TAG". */

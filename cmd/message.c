@@ -1,6 +1,7 @@
 #include "cmd/interrupt.h"
 #include "cmd/json.h"
 #include "cmd/output.h"
+#include "cmd/place.h"
 #include "cmd/progress_bar.h"
 #include "cmd/session.h"
 
@@ -48,6 +49,14 @@ static void key_hint(const struct ov_session *session, char *out, size_t size)
         snprintf(out, size, "it came from %s; is that the one for this repository?", source);
 }
 
+static const char *place_hint(void)
+{
+    const char *location = ov_globals.repository;
+    if (!location)
+        location = getenv("OCIV2_REPOSITORY");
+    return location ? ov_place_hint(ov_place_at(location)) : "";
+}
+
 /* What to do next, in the usual cases. */
 static void make_hint(const struct ov_session *session, const struct ov_error *error, char *out,
                       size_t size)
@@ -63,7 +72,7 @@ static void make_hint(const struct ov_session *session, const struct ov_error *e
     }
     switch (error->status) {
     case OV_ERR_NO_REPOSITORY:
-        text = "if this is the right place, 'ociv2 init' makes a repository there";
+        text = place_hint();
         break;
     case OV_ERR_WRONG_KEY:
         key_hint(session, out, size);

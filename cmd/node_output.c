@@ -33,14 +33,14 @@ static bool is_device(const struct ov_node *node)
     return node->kind == OV_NODE_CHARACTER_DEVICE || node->kind == OV_NODE_BLOCK_DEVICE;
 }
 
-static void print_path(struct ov_bytes path)
+void ov_print_path(FILE *out, struct ov_bytes path)
 {
-    putchar('/');
-    ov_print_name(stdout, path);
+    fputc('/', out);
+    ov_print_name(out, path);
 }
 
-void ov_print_node(struct ov_bytes path, const struct ov_node *node, struct ov_bytes leader,
-                   bool is_long)
+void ov_print_node(FILE *out, struct ov_bytes path, const struct ov_node *node,
+                   struct ov_bytes leader, bool is_long)
 {
     if (is_long) {
         char owner[32], size[32];
@@ -49,19 +49,19 @@ void ov_print_node(struct ov_bytes path, const struct ov_node *node, struct ov_b
             snprintf(size, sizeof(size), "%u,%u", node->major, node->minor);
         else
             snprintf(size, sizeof(size), "%llu", (unsigned long long)node->size);
-        printf("%s %11s %11s %s ", mode_text(node).text, owner, size,
-               ov_text_of_time(node->mtime).text);
+        fprintf(out, "%s %11s %11s %s ", mode_text(node).text, owner, size,
+                ov_text_of_time(node->mtime).text);
     }
-    print_path(path);
+    ov_print_path(out, path);
     if (is_long && node->kind == OV_NODE_SYMLINK) {
-        printf(" -> ");
-        ov_print_name(stdout, node->target);
+        fprintf(out, " -> ");
+        ov_print_name(out, node->target);
     }
     if (is_long && leader.len) {
-        printf(" = ");
-        print_path(leader);
+        fprintf(out, " = ");
+        ov_print_path(out, leader);
     }
-    putchar('\n');
+    fputc('\n', out);
 }
 
 void ov_json_node(struct ov_json *json, struct ov_bytes path, const struct ov_node *node,
@@ -87,17 +87,15 @@ void ov_json_node(struct ov_json *json, struct ov_bytes path, const struct ov_no
         ov_json_name(json, "hard_link_to", leader);
 }
 
-enum ov_status ov_show_node(const char *type, const struct ov_snapshot_record *snapshot,
-                            const struct ov_walk_event *event, bool is_long, struct ov_error *err)
+enum ov_status ov_show_node(const char *type, const struct ov_walk_event *event, bool is_long,
+                            struct ov_error *err)
 {
     struct ov_json json;
     if (!ov_globals.is_json) {
-        ov_print_node(event->path, &event->node, event->leader, is_long);
+        ov_print_node(stdout, event->path, &event->node, event->leader, is_long);
         return ov_output_check(err);
     }
     ov_json_init(&json, type);
-    if (snapshot)
-        ov_json_id(&json, "snapshot_id", &snapshot->id);
     ov_json_node(&json, event->path, &event->node, event->leader);
     return ov_json_print(&json, stdout, err);
 }

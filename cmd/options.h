@@ -43,7 +43,7 @@ struct ov_option {
     const char *name;           /* without the dashes */
     const char *argument;       /* what the help calls the value; "FILE" and "DIR" are completed */
     const char *help;           /* no capital, no full stop; NULL: not shown */
-    const char *const *choices; /* NULL-terminated */
+    const char *const *choices; /* what completions offer; NULL-terminated, or NULL */
     bool *is_given;             /* may be NULL */
     union {
         bool *flag;
@@ -77,6 +77,12 @@ struct ov_option {
     OV_VALUE_(OV_OPTION_STRING, letter, name, argument, string, variable, help)
 #define OV_REPEATED(letter, name, argument, variable, help) \
     OV_VALUE_(OV_OPTION_REPEATED, letter, name, argument, strings, variable, help)
+/* The same; choices: what there is to be given, for completions. */
+#define OV_REPEATED_OF(letter_, name_, argument_, variable, choices_, help_)               \
+    {                                                                                      \
+        .kind = OV_OPTION_REPEATED, .letter = (letter_), .name = (name_), .help = (help_), \
+        .argument = (argument_), .choices = (choices_), .value.strings = (variable)        \
+    }
 #define OV_NUMBER(letter, name, argument, variable, help) \
     OV_VALUE_(OV_OPTION_NUMBER, letter, name, argument, number, variable, help)
 /* 512, 10K, 1.5G: powers of 1024. */

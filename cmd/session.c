@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define JOBS_MAX 256
+#define PASSWORD_TRIES 3
 
 struct ov_globals ov_globals;
 
@@ -150,11 +151,25 @@ enum ov_status ov_session_location(struct ov_session *session, const char **out,
     return OV_OK;
 }
 
+/* A person may mistype a password, and is asked again. */
+static enum ov_status open_repository(struct ov_session *session, struct ov_repo_options *options,
+                                      struct ov_error *err)
+{
+    for (unsigned i = 1;; i++) {
+        OV_AUTO(ov_credential_release) struct ov_credential credential = {0};
+        OV_TRY(ov_credential_get(session, false, &credential, err));
+        options->credential = &credential;
+        enum ov_status status = ov_repo_open(options, &session->repo, err);
+        bool was_typed = session->credential_source && !*session->credential_source;
+        if (status != OV_ERR_WRONG_KEY || !was_typed || i == PASSWORD_TRIES)
+            return status;
+        fprintf(stderr, "%s; try again\n", err->message);
+    }
+}
+
 enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err)
 {
-    OV_AUTO(ov_credential_release) struct ov_credential credential = {0};
     struct ov_repo_options options = {
-        .credential = &credential,
         .cache_directory = ov_globals.no_cache ? NULL : session->cache_directory,
         .memory_directory = session->memory_directory,
         .accept_rollback = ov_globals.accept_rollback,
@@ -168,8 +183,7 @@ enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err)
     enum ov_status status = ov_config_read(backend, &config, err);
     if (status < 0)
         return ov_error_context(err, status, "%s", options.location);
-    OV_TRY(ov_credential_get(session, false, &credential, err));
-    return ov_repo_open(&options, &session->repo, err);
+    return open_repository(session, &options, err);
 }
 
 /* ---- Failing ---- */

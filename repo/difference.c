@@ -1,6 +1,6 @@
 #include "repo/difference.h"
 
-static const char *const names[OV_DIFFERENCE_BITS] = {
+const char *const ov_difference_names[OV_DIFFERENCE_BITS + 1] = {
     "kind", "content", "size", "mode", "owner", "mtime", "xattrs", "target", "device", "links",
 };
 
@@ -8,7 +8,7 @@ const char *ov_difference_name(unsigned bit)
 {
     for (unsigned i = 0; i < OV_DIFFERENCE_BITS; i++) {
         if (bit == 1u << i)
-            return names[i];
+            return ov_difference_names[i];
     }
     return "unknown";
 }

@@ -21,7 +21,10 @@ enum ov_difference_bits {
 };
 #define OV_DIFFERENCE_BITS 10
 
-/* "kind", "content", …: the name of a single bit. */
+/* "kind", "content", …, in the order of the bits, and NULL. */
+extern const char *const ov_difference_names[OV_DIFFERENCE_BITS + 1];
+
+/* The name of a single bit. */
 const char *ov_difference_name(unsigned bit);
 
 struct ov_difference {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #define ZERO_RUN 65536
+#define RUN_CHUNKS 32 /* of a file, verified together */
 #define PENDING_MAX ((size_t)256 << 10)
 
 /* ---- Contents ---- */
@@ -24,12 +25,40 @@ static enum ov_status write_zeros(const struct ov_sink *sink, uint64_t length,
     return OV_OK;
 }
 
+/* Chunks of a file that were not written yet, to be loaded together. */
+struct run {
+    struct ov_tree *tree;
+    const struct ov_sink *sink;
+    struct ov_wanted wanted[RUN_CHUNKS];
+    size_t count;
+    struct ov_buf bytes;
+};
+
+static void release_run(struct run *run)
+{
+    ov_buf_release(&run->bytes);
+}
+
+static enum ov_status write_run(struct run *run, struct ov_error *err)
+{
+    size_t count = run->count;
+    run->count = 0;
+    ov_buf_clear(&run->bytes);
+    if (!count)
+        return OV_OK;
+    enum ov_status status = ov_objects_load_many(run->tree->objects, OV_KIND_DATA, run->wanted,
+                                                 count, &run->bytes, err);
+    if (status < 0)
+        return ov_error_context(err, status, "contents");
+    return ov_sink_write(run->sink, run->bytes.data, run->bytes.len, err);
+}
+
 static enum ov_status write_extents(struct ov_tree *tree, const struct ov_node *node,
                                     const struct ov_sink *sink, const struct ov_report *report,
                                     struct ov_error *err)
 {
     OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
-    OV_AUTO(ov_buf_release) struct ov_buf chunk = {0};
+    OV_AUTO(release_run) struct run run = {.tree = tree, .sink = sink};
     const struct ov_object_source source = ov_tree_source(tree->objects);
     struct ov_sequence_item item;
     struct ov_extent before, extent;
@@ -44,19 +73,17 @@ static enum ov_status write_extents(struct ov_tree *tree, const struct ov_node *
             return ov_fail(err, OV_ERR_CORRUPT, "contents: more than the file's size");
         left -= extent.length;
         OV_TRY(ov_report_poll(report, err));
-        if (extent.is_zero) {
+        if (extent.is_zero || run.count == RUN_CHUNKS)
+            OV_TRY(write_run(&run, err));
+        if (extent.is_zero)
             OV_TRY(write_zeros(sink, extent.length, report, err));
-        } else {
-            OV_TRY(ov_objects_load(tree->objects, OV_KIND_DATA, &extent.id, &chunk, err));
-            if (chunk.len != extent.length)
-                return ov_fail(err, OV_ERR_CORRUPT, "contents: chunk %s is not as long as said",
-                               ov_id_hex(&extent.id).text);
-            OV_TRY(ov_sink_write(sink, chunk.data, chunk.len, err));
-        }
+        else
+            run.wanted[run.count++] = (struct ov_wanted){extent.id, (size_t)extent.length};
         before = extent;
         is_first = false;
     }
     OV_TRY(status);
+    OV_TRY(write_run(&run, err));
     if (left)
         return ov_fail(err, OV_ERR_CORRUPT, "contents: less than the file's size");
     return OV_OK;

@@ -390,16 +390,21 @@ static enum ov_status start_again(struct ov_object_writer *writer, struct ov_err
     return start_index(writer, err);
 }
 
-enum ov_status ov_object_writer_adopt(struct ov_object_writer *writer, struct ov_error *err)
+/* Stores and commits what there is; the index does not know it yet. */
+static enum ov_status commit_added(struct ov_object_writer *writer, struct ov_error *err)
 {
     OV_TRY(ov_object_writer_flush(writer, err));
-    if (writer->added.count) {
-        OV_TRY(
-            ov_txlog_commit(writer->repo->log, writer->base, "adopt", plan_adoption, writer, err));
-        for (size_t i = 0; i < writer->added.count; i++) {
-            if (writer->added.items[i].type != OV_OBJECT_SEGMENT)
-                OV_TRY(use_pack(writer, &writer->added.items[i], err));
-        }
+    return writer->added.count ? ov_txlog_commit(writer->repo->log, writer->base, "adopt",
+                                                 plan_adoption, writer, err)
+                               : OV_OK;
+}
+
+enum ov_status ov_object_writer_adopt(struct ov_object_writer *writer, struct ov_error *err)
+{
+    OV_TRY(commit_added(writer, err));
+    for (size_t i = 0; i < writer->added.count; i++) {
+        if (writer->added.items[i].type != OV_OBJECT_SEGMENT)
+            OV_TRY(use_pack(writer, &writer->added.items[i], err));
     }
     return start_again(writer, err);
 }
@@ -424,6 +429,21 @@ enum ov_status ov_object_writer_recover(struct ov_object_writer *writer, struct 
     writer->used.count = 0;
     ov_map_clear(&writer->used_index);
     return OV_OK;
+}
+
+enum ov_status ov_object_writer_stop(struct ov_object_writer *writer, const char *what,
+                                     const struct ov_report *report, struct ov_error *err)
+{
+    struct ov_error problem;
+    if (!writer->options.is_dry_run && commit_added(writer, &problem) < 0) {
+        (void)ov_error_context(&problem, problem.status, "what was stored so far is not kept");
+        ov_report_warn(report, NULL, &problem);
+    } else if (writer->totals.stored_bytes) {
+        return ov_fail(
+            err, OV_ERR_INTERRUPTED,
+            "interrupted; what was stored so far is kept: the next %s goes on from there", what);
+    }
+    return ov_fail(err, OV_ERR_INTERRUPTED, "interrupted");
 }
 
 uint64_t ov_object_writer_base(const struct ov_object_writer *writer)

@@ -83,6 +83,16 @@ OV_MUST_CHECK enum ov_status ov_object_writer_adopt(struct ov_object_writer *wri
 OV_MUST_CHECK enum ov_status ov_object_writer_recover(struct ov_object_writer *writer,
                                                       struct ov_error *err);
 
+/*
+ * After work was interrupted: commits what is stored so far, so that the next run finds it, and
+ * says so in *err. what: such as "snapshot". A failure of that is warned of and hides nothing.
+ * The writer can only be closed then.
+ * Errors: always INTERRUPTED.
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_stop(struct ov_object_writer *writer,
+                                                   const char *what, const struct ov_report *report,
+                                                   struct ov_error *err);
+
 /* Number of the log's state with which the uploads were planned, for ov_txlog_commit(). */
 uint64_t ov_object_writer_base(const struct ov_object_writer *writer);
 

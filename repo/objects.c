@@ -20,6 +20,8 @@ struct ov_objects {
     size_t max_bytes;
     uint64_t clock;
     uint64_t index_number; /* the frame keys are of this index */
+    struct ov_hash_item *hashes;
+    size_t hash_capacity;
 };
 
 static void drop_frames(struct ov_objects *objects)
@@ -51,6 +53,7 @@ void ov_objects_close(struct ov_objects *objects)
         return;
     drop_frames(objects);
     free(objects->frames);
+    free(objects->hashes);
     ov_decompressor_close(objects->decompressor);
     free(objects);
 }
@@ -98,6 +101,7 @@ static enum ov_status open_frame(struct ov_objects *objects, const struct ov_loc
 static enum ov_status load(struct ov_objects *objects, enum ov_kind kind, const struct ov_id *id,
                            unsigned below_depth, struct ov_buf *out, struct ov_error *err);
 
+/* Appends what a slot holds, not verified. */
 static enum ov_status decode_slot(struct ov_objects *objects, const struct ov_location *location,
                                   enum ov_kind kind, struct ov_buf *out, struct ov_error *err)
 {
@@ -112,7 +116,6 @@ static enum ov_status decode_slot(struct ov_objects *objects, const struct ov_lo
                        path.text, location->frame);
     struct ov_chunk_row row = frame->rows[location->slot];
     struct ov_bytes stored = ov_frame_stored(frame, location->slot);
-    ov_buf_clear(out);
     if (row.encoding == OV_ENCODING_WHOLE)
         return ov_buf_append(out, stored.data, stored.len, err);
 
@@ -123,10 +126,10 @@ static enum ov_status decode_slot(struct ov_objects *objects, const struct ov_lo
     OV_TRY(load(objects, kind, &row.base, row.depth, &base, err));
     OV_TRY(ov_buf_reserve(out, row.length, err));
     enum ov_status status = ov_delta_decode(&row, ov_buf_view(&delta), ov_buf_view(&base),
-                                            objects->decompressor, out->data, err);
+                                            objects->decompressor, out->data + out->len, err);
     if (status < 0)
         return ov_error_context(err, status, "%s: frame %u", path.text, location->frame);
-    out->len = row.length;
+    out->len += row.length;
     return OV_OK;
 }
 
@@ -135,6 +138,7 @@ static enum ov_status load_copy(struct ov_objects *objects, enum ov_kind kind,
                                 struct ov_buf *out, struct ov_error *err)
 {
     struct ov_id found_id;
+    ov_buf_clear(out);
     OV_TRY(decode_slot(objects, location, kind, out, err));
     ov_id_compute(kind, out->data, out->len, &found_id);
     if (!ov_id_equal(&found_id, id))
@@ -145,17 +149,24 @@ static enum ov_status load_copy(struct ov_objects *objects, enum ov_kind kind,
     return OV_OK;
 }
 
+static enum ov_status locate(struct ov_objects *objects, enum ov_kind kind, const struct ov_id *id,
+                             unsigned below_depth, struct ov_location *out, struct ov_error *err)
+{
+    struct ov_tag tag = ov_repo_tag(objects->repo, id);
+    bool found;
+    OV_TRY(ov_lookup_find(objects->repo->lookup, &tag, below_depth, out, &found, err));
+    if (!found)
+        return ov_fail(err, OV_ERR_NOT_FOUND, "%s chunk %s is not in the repository",
+                       ov_kind_name(kind), ov_id_hex(id).text);
+    return OV_OK;
+}
+
 /* Depths fall strictly on the way, so this ends. */
 static enum ov_status load(struct ov_objects *objects, enum ov_kind kind, const struct ov_id *id,
                            unsigned below_depth, struct ov_buf *out, struct ov_error *err)
 {
-    struct ov_tag tag = ov_repo_tag(objects->repo, id);
     struct ov_location location;
-    bool found;
-    OV_TRY(ov_lookup_find(objects->repo->lookup, &tag, below_depth, &location, &found, err));
-    if (!found)
-        return ov_fail(err, OV_ERR_NOT_FOUND, "%s chunk %s is not in the repository",
-                       ov_kind_name(kind), ov_id_hex(id).text);
+    OV_TRY(locate(objects, kind, id, below_depth, &location, err));
     return load_copy(objects, kind, id, &location, out, err);
 }
 
@@ -170,14 +181,20 @@ enum ov_status ov_objects_load_at(struct ov_objects *objects, enum ov_kind kind,
     return status;
 }
 
+/* After the log has moved on, the keys of frames mean something else. */
+static void follow_index(struct ov_objects *objects)
+{
+    if (objects->index_number == objects->repo->index_number)
+        return;
+    drop_frames(objects);
+    objects->index_number = objects->repo->index_number;
+}
+
 enum ov_status ov_objects_load(struct ov_objects *objects, enum ov_kind kind,
                                const struct ov_id *id, struct ov_buf *out, struct ov_error *err)
 {
     for (;;) {
-        if (objects->index_number != objects->repo->index_number) {
-            drop_frames(objects);
-            objects->index_number = objects->repo->index_number;
-        }
+        follow_index(objects);
         enum ov_status status = load(objects, kind, id, OV_MAX_DELTA_DEPTH + 1, out, err);
         if (status != OV_ERR_NOT_FOUND)
             return status;
@@ -187,4 +204,65 @@ enum ov_status ov_objects_load(struct ov_objects *objects, enum ov_kind kind,
             return ov_fail(err, OV_ERR_CORRUPT, "%.600s", missing.message);
         OV_TRY(status);
     }
+}
+
+/* Appends chunks as the index finds them, not verified. */
+static enum ov_status gather(struct ov_objects *objects, enum ov_kind kind,
+                             const struct ov_wanted *wanted, size_t count, struct ov_buf *out,
+                             struct ov_error *err)
+{
+    follow_index(objects);
+    for (size_t i = 0; i < count; i++) {
+        struct ov_location location;
+        OV_TRY(locate(objects, kind, &wanted[i].id, OV_MAX_DELTA_DEPTH + 1, &location, err));
+        if (location.length != wanted[i].length)
+            return ov_fail(err, OV_ERR_CORRUPT, "chunk %s is not as long as said",
+                           ov_id_hex(&wanted[i].id).text);
+        OV_TRY(decode_slot(objects, &location, kind, out, err));
+    }
+    return OV_OK;
+}
+
+static enum ov_status are_right(struct ov_objects *objects, enum ov_kind kind,
+                                const struct ov_wanted *wanted, size_t count, const uint8_t *data,
+                                bool *is_right, struct ov_error *err)
+{
+    while (objects->hash_capacity < count)
+        OV_TRY(ov_array_grow(&objects->hashes, objects->hash_capacity, &objects->hash_capacity,
+                             sizeof(*objects->hashes), err));
+    for (size_t i = 0; i < count; i++) {
+        objects->hashes[i] = (struct ov_hash_item){.data = data, .len = wanted[i].length};
+        data += wanted[i].length;
+    }
+    ov_id_compute_many(kind, objects->hashes, count);
+    *is_right = true;
+    for (size_t i = 0; i < count; i++)
+        *is_right = *is_right && ov_id_equal(&objects->hashes[i].id, &wanted[i].id);
+    return OV_OK;
+}
+
+enum ov_status ov_objects_load_many(struct ov_objects *objects, enum ov_kind kind,
+                                    const struct ov_wanted *wanted, size_t count,
+                                    struct ov_buf *out, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf one = {0};
+    size_t start = out->len;
+    bool is_right = false;
+    enum ov_status status = gather(objects, kind, wanted, count, out, err);
+    if (status == OV_ERR_NO_MEMORY)
+        return status;
+    if (status >= 0)
+        OV_TRY(are_right(objects, kind, wanted, count, out->data + start, &is_right, err));
+    if (is_right)
+        return OV_OK;
+    /* One by one, to follow the log, or to say what is wrong. */
+    out->len = start;
+    for (size_t i = 0; i < count; i++) {
+        OV_TRY(ov_objects_load(objects, kind, &wanted[i].id, &one, err));
+        if (one.len != wanted[i].length)
+            return ov_fail(err, OV_ERR_CORRUPT, "chunk %s is not as long as said",
+                           ov_id_hex(&wanted[i].id).text);
+        OV_TRY(ov_buf_append(out, one.data, one.len, err));
+    }
+    return OV_OK;
 }

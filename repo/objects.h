@@ -25,9 +25,24 @@ OV_MUST_CHECK enum ov_status ov_objects_load(struct ov_objects *objects, enum ov
                                              const struct ov_id *id, struct ov_buf *out,
                                              struct ov_error *err);
 
+/* A chunk that is wanted among others. */
+struct ov_wanted {
+    struct ov_id id;
+    size_t length;
+};
+
 /*
- * The same from one certain copy, as a check needs it. at: pack, frame, slot, depth, length and the
- * rest that a look-up finds; frame_key is not used.
+ * Appends several chunks of one kind, each of the length that it is said to have, and verifies them
+ * together, which is faster. On failure `out` holds nothing of use. Errors: as ov_objects_load();
+ * CORRUPT also for another length.
+ */
+OV_MUST_CHECK enum ov_status ov_objects_load_many(struct ov_objects *objects, enum ov_kind kind,
+                                                  const struct ov_wanted *wanted, size_t count,
+                                                  struct ov_buf *out, struct ov_error *err);
+
+/*
+ * As ov_objects_load(), from one certain copy, as a check needs it. at: pack, frame, slot, depth,
+ * length and the rest that a look-up finds; frame_key is not used.
  */
 OV_MUST_CHECK enum ov_status ov_objects_load_at(struct ov_objects *objects, enum ov_kind kind,
                                                 const struct ov_id *id,

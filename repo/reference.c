@@ -365,6 +365,8 @@ static enum ov_status fail_not_found(const struct ov_state *state, const char *t
     bool may_be_id = len >= OV_SNAPSHOT_PREFIX_MIN && len <= 2 * OV_ID_SIZE && is_hex(text, len);
     if (!reference)
         return ov_fail(err, OV_ERR_NOT_FOUND, "there is no snapshot %s", text);
+    if (strcmp(text, "latest") == 0) /* elsewhere the newest of all */
+        say(&message, "; a tag belongs to a name: NAME:latest");
     suggest(state, reference, &message);
     if (may_be_id)
         return ov_fail(err, OV_ERR_NOT_FOUND,

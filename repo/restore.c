@@ -316,6 +316,7 @@ static enum ov_status enter(struct plan *plan, struct ov_walker *walker,
     }
     if (restore_is_selected(plan->restore, event->path)) {
         bool is_there;
+        restore->result->chosen++;
         OV_TRY(make_way_down(plan, &is_there, err));
         if (!is_there)
             ov_walker_skip(walker);
@@ -500,6 +501,7 @@ static enum ov_status plan_item(struct plan *plan, const struct ov_walk_event *e
     OV_TRY(note_name(plan, event->node.name, err));
     if (!restore_is_selected(plan->restore, event->path))
         return OV_OK;
+    plan->restore->result->chosen++;
     OV_TRY(make_way_down(plan, &is_there, err));
     if (!is_there)
         return OV_OK;

@@ -46,7 +46,8 @@ struct ov_restore_unset {
 };
 
 struct ov_restore_result {
-    uint64_t files; /* made or overwritten; hard-link groups once */
+    uint64_t chosen; /* paths below the root that the patterns allow */
+    uint64_t files;  /* made or overwritten; hard-link groups once */
     uint64_t directories;
     uint64_t others;
     uint64_t links;   /* further members of hard-link groups */

@@ -17,10 +17,15 @@ struct ov_stats {
     uint64_t packs_size;
     uint64_t segments; /* live */
     uint64_t segments_size;
-    uint64_t files; /* in the repository */
+    uint64_t other_size; /* keys, log, reserve, and what is unfinished or condemned */
+    uint64_t files;      /* in the repository */
 };
 
 OV_MUST_CHECK enum ov_status ov_stats(struct ov_repo *repo, struct ov_stats *out,
                                       struct ov_error *err);
+
+/* Bytes in packs and segments that no entry of the log names: left by interrupted work. */
+OV_MUST_CHECK enum ov_status ov_stats_orphans(struct ov_repo *repo, uint64_t *bytes,
+                                              struct ov_error *err);
 
 #endif

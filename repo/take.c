@@ -1,6 +1,8 @@
 #include "repo/take.h"
 
 #include "repo/identity.h"
+#include "repo/image/platform_tag.h"
+#include "repo/image/stored_stream.h"
 #include "repo/segment_merge.h"
 #include "repo/texts.h"
 #include "repo/tree.h"
@@ -164,7 +166,7 @@ static void show_progress(struct take *take, struct ov_tree_builder *builder)
     const struct ov_snapshot_counts *counts = ov_tree_builder_counts(builder);
     const struct ov_progress progress = {
         .files = counts->files,
-        .bytes = counts->bytes,
+        .bytes = ov_tree_builder_bytes(builder),
         .total_files = take->parent.files,
         .total_bytes = take->parent.bytes,
         .current = ov_tree_builder_path(builder),
@@ -194,6 +196,8 @@ static enum ov_status store_snapshot(struct take *take, const struct ov_sequence
 {
     OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
     struct ov_snapshot *snapshot = &take->snapshot;
+    ov_stored_stream_release(&snapshot->image.config);
+    OV_TRY(ov_stored_stream_put(take->writer, take->options->config, &snapshot->image.config, err));
     snapshot->tree = take->result->tree;
     snapshot->counts = take->result->counts;
     snapshot->side = *side;
@@ -288,7 +292,8 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
     take->result->tag_has_moved = tag && !ov_id_equal(&tag->snapshot, &take->record.id);
     if (tag)
         take->result->tag_was = tag->snapshot;
-    return ov_log_entry_set_tag(entry, name, &take->record.id, err);
+    OV_TRY(ov_log_entry_set_tag(entry, name, &take->record.id, err));
+    return ov_platform_tags_remove(state, name, entry, err);
 }
 
 static enum ov_status make_record(struct take *take, struct ov_error *err)
@@ -420,6 +425,8 @@ enum ov_status ov_take(struct ov_repo *repo, const struct ov_take_options *optio
         enum ov_status status = attempt(&take, err);
         if (status >= 0)
             break;
+        if (status == OV_ERR_INTERRUPTED)
+            return ov_object_writer_stop(take.writer, "snapshot", options->report, err);
         if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
             return status;
         /* A prune took what this snapshot relied on: store what is missing now. */

@@ -15,6 +15,7 @@ struct ov_take_options {
     const struct ov_label *labels; /* ascending by key */
     size_t label_count;
     const struct ov_patterns *excludes; /* may be NULL */
+    struct ov_bytes config;             /* an image config to keep; may be empty */
     bool has_time;                      /* else: now */
     int64_t time;
     uint32_t time_ns;
@@ -43,7 +44,8 @@ struct ov_take_result {
 /*
  * Takes a snapshot and commits it, setting its tag. Paths that cannot be read are left out, warned
  * of and counted in result->counts.errors.
- * Errors: NOT_FOUND, ACCESS (the root), INTERRUPTED, UNKNOWN, and those of storage.
+ * Errors: NOT_FOUND, ACCESS (the root), INTERRUPTED (what was stored so far is committed, without
+ * the snapshot), UNKNOWN, and those of storage.
  */
 OV_MUST_CHECK enum ov_status ov_take(struct ov_repo *repo, const struct ov_take_options *options,
                                      struct ov_take_result *result, struct ov_error *err);

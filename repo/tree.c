@@ -80,7 +80,7 @@ enum ov_status ov_tree_find(struct ov_tree *tree, struct ov_bytes path, struct o
             status = find_entry(tree, &owned, ov_bytes_of(path.data + start, end - start), err);
         OV_TRY(status);
         if (status == OV_END)
-            return ov_fail(err, OV_ERR_NOT_FOUND, "there is no %.*s in this image", (int)path.len,
+            return ov_fail(err, OV_ERR_NOT_FOUND, "there is no /%.*s in this image", (int)path.len,
                            (const char *)path.data);
         start = end + 1;
     }

@@ -334,9 +334,7 @@ static enum ov_status expect_empty(struct local *local, const char *path, struct
     if (*found.foreign)
         return ov_fail(err, OV_ERR_EXISTS, "%s is not empty: it contains %s", path, found.foreign);
     if (found.has_parts)
-        return ov_fail(err, OV_ERR_EXISTS,
-                       "%s holds parts of a repository, but no config: if an init was interrupted "
-                       "there, remove it and try again",
+        return ov_fail(err, OV_ERR_EXISTS, "%s holds parts of a repository, but no file 'config'",
                        path);
     return OV_OK;
 }

@@ -151,6 +151,10 @@ OV_MUST_CHECK enum ov_status ov_manifest_write(const struct ov_descriptor *confi
                                                const struct ov_descriptor *layers, size_t count,
                                                struct ov_buf *out, struct ov_error *err);
 
+/* Appends an OCI index of manifests, with their platforms. */
+OV_MUST_CHECK enum ov_status ov_index_write(const struct ov_descriptor *manifests, size_t count,
+                                            struct ov_buf *out, struct ov_error *err);
+
 /* What of a config people choose. All may be NULL or 0. */
 struct ov_config_choice {
     const struct ov_platform *platform; /* NULL: the base's, else this machine's */

@@ -89,6 +89,44 @@ enum ov_status ov_manifest_write(const struct ov_descriptor *config,
     return dump(manifest, out, err);
 }
 
+static enum ov_status add_manifest(json_t *list, const struct ov_descriptor *manifest,
+                                   struct ov_error *err)
+{
+    const struct ov_platform *platform = &manifest->platform;
+    json_t *entry = make_descriptor(manifest), *where;
+    OV_TRY(append(list, entry, err));
+    if (!*platform->os)
+        return OV_OK;
+    OV_TRY(set_empty(entry, "platform", json_object(), &where, err));
+    OV_TRY(set_text(where, "architecture", platform->architecture, err));
+    OV_TRY(set_text(where, "os", platform->os, err));
+    return *platform->variant ? set_text(where, "variant", platform->variant, err) : OV_OK;
+}
+
+static enum ov_status fill_index(json_t *index, const struct ov_descriptor *manifests, size_t count,
+                                 struct ov_error *err)
+{
+    json_t *list;
+    OV_TRY(set(index, "schemaVersion", json_integer(2), err));
+    OV_TRY(set_text(index, "mediaType", OV_MEDIA_INDEX, err));
+    OV_TRY(set_empty(index, "manifests", json_array(), &list, err));
+    for (size_t i = 0; i < count; i++)
+        OV_TRY(add_manifest(list, &manifests[i], err));
+    return OV_OK;
+}
+
+enum ov_status ov_index_write(const struct ov_descriptor *manifests, size_t count,
+                              struct ov_buf *out, struct ov_error *err)
+{
+    json_t *index = json_object();
+    enum ov_status status =
+        index ? fill_index(index, manifests, count, err) : ov_fail_no_memory(err);
+    if (status >= 0)
+        status = dump(index, out, err);
+    json_decref(index);
+    return status;
+}
+
 /* ---- The member "config" ---- */
 
 /* The length of the name in NAME=VALUE, or NAME alone. */

@@ -19,27 +19,41 @@ struct exporting {
     struct ov_objects *objects;
     struct ov_workers *workers;
     struct ov_destination *destination;
+    struct ov_progress progress;
+    /* Of each image: */
     struct ov_snapshot snapshot;
     struct ov_tree tree;
     struct ov_descriptor config;
     struct ov_descriptor *layers;
     size_t layer_count;
-    struct ov_progress progress;
+    struct ov_buf manifest;
+    struct ov_descriptor top; /* of the manifest */
 };
+
+static void release_image(struct exporting *e)
+{
+    ov_snapshot_release(&e->snapshot);
+    ov_tree_release(&e->tree);
+    free(e->layers);
+    ov_buf_release(&e->manifest);
+    e->tree = (struct ov_tree){0};
+    e->layers = NULL;
+    e->config = e->top = (struct ov_descriptor){0};
+}
 
 static void release_export(struct exporting *e)
 {
     ov_destination_close(e->destination);
-    ov_snapshot_release(&e->snapshot);
-    ov_tree_release(&e->tree);
+    release_image(e);
     ov_objects_close(e->objects);
     ov_workers_close(e->workers);
-    free(e->layers);
 }
 
 struct ov_reproducible ov_reproducible_of(const struct ov_snapshot_image *image)
 {
-    struct ov_reproducible r = {image->config.size != 0, image->manifest.size != 0};
+    /* A config alone was given to a snapshot of a root filesystem, for images to come. */
+    struct ov_reproducible r = {image->manifest.size || image->layer_count,
+                                image->manifest.size != 0};
     for (size_t i = 0; i < image->layer_count; i++) {
         const struct ov_layer_record *layer = &image->layers[i];
         r.layers &= !ov_sequence_is_empty(&layer->recipe.sequence);
@@ -72,18 +86,6 @@ static enum ov_status write_tee(void *context, const void *data, size_t len, str
 typedef enum ov_status archive_fn(struct exporting *e, size_t layer, const struct ov_sink *sink,
                                   struct ov_error *err);
 
-static const char *media_type_of(enum ov_packing packing)
-{
-    switch (packing) {
-    case OV_PACKING_GZIP:
-        return OV_MEDIA_LAYER_GZIP;
-    case OV_PACKING_ZSTD:
-        return OV_MEDIA_LAYER_ZSTD;
-    default:
-        return OV_MEDIA_LAYER;
-    }
-}
-
 /* Compresses an archive into a new blob. diff_id: of the archive. */
 static enum ov_status pack_layer(struct exporting *e, size_t number, archive_fn *write,
                                  enum ov_digest_algorithm algorithm, struct ov_digest *diff_id,
@@ -103,7 +105,8 @@ static enum ov_status pack_layer(struct exporting *e, size_t number, archive_fn 
     OV_TRY(write(e, number, &sink, err));
     OV_TRY(ov_packing_writer_finish(packer, err));
     ov_digester_final(digester, diff_id);
-    snprintf(descriptor->media_type, sizeof(descriptor->media_type), "%s", media_type_of(packing));
+    snprintf(descriptor->media_type, sizeof(descriptor->media_type), "%s",
+             ov_packing_media_type(packing));
     return ov_destination_blob_end(e->destination, &descriptor->digest, &descriptor->size, err);
 }
 
@@ -179,33 +182,23 @@ static enum ov_status put_document(struct exporting *e, struct ov_bytes bytes,
 }
 
 /* The manifest: the stored one if all that it names is there byte for byte, else a new one. */
-static enum ov_status finish(struct exporting *e, struct ov_bytes stored, const char *stored_type,
-                             struct ov_error *err)
+static enum ov_status describe(struct exporting *e, struct ov_bytes stored, const char *stored_type,
+                               struct ov_error *err)
 {
-    OV_AUTO(ov_buf_release) struct ov_buf made = {0};
-    struct ov_descriptor top = {0};
-    struct ov_bytes manifest = stored;
-    bool is_plain = ov_destination_wants_plain_layers(e->destination);
-    if (!stored.len) {
-        OV_TRY(ov_manifest_write(&e->config, e->layers, e->layer_count, &made, err));
-        manifest = ov_buf_view(&made);
-        stored_type = OV_MEDIA_MANIFEST;
-    }
-    if (is_plain) {
-        snprintf(top.media_type, sizeof(top.media_type), "%s", stored_type);
-        top.size = manifest.len;
-        OV_TRY(ov_digest_compute(OV_DIGEST_SHA256, manifest, &top.digest, err));
-    } else {
-        OV_TRY(put_document(e, manifest, stored_type, &top, err));
-    }
-    e->result->manifest = top.digest;
-    e->result->config = e->config.digest;
-    e->result->is_same_manifest = stored.len != 0;
-    e->result->layers = e->layer_count;
+    ov_buf_clear(&e->manifest);
+    if (stored.len)
+        OV_TRY(ov_buf_append(&e->manifest, stored.data, stored.len, err));
+    else
+        OV_TRY(ov_manifest_write(&e->config, e->layers, e->layer_count, &e->manifest, err));
+    snprintf(e->top.media_type, sizeof(e->top.media_type), "%s",
+             stored.len ? stored_type : OV_MEDIA_MANIFEST);
+    e->top.size = e->manifest.len;
+    OV_TRY(ov_digest_compute(OV_DIGEST_SHA256, ov_buf_view(&e->manifest), &e->top.digest, err));
+    e->result->is_same_manifest &= stored.len != 0;
+    e->result->layers += e->layer_count;
     for (size_t i = 0; i < e->layer_count; i++)
         e->result->blob_bytes += e->layers[i].size;
-    return ov_destination_finish(e->destination, &top, manifest, &e->config, e->layers,
-                                 e->layer_count, err);
+    return OV_OK;
 }
 
 static enum ov_status export_image(struct exporting *e, struct ov_error *err)
@@ -229,10 +222,9 @@ static enum ov_status export_image(struct exporting *e, struct ov_error *err)
                         with_blobs && *parsed.config.media_type ? parsed.config.media_type
                                                                 : OV_MEDIA_CONFIG,
                         &e->config, err));
-    e->result->is_same_config = true;
     if (!with_blobs)
         ov_buf_clear(&manifest);
-    return finish(e, ov_buf_view(&manifest), image->manifest_type, err);
+    return describe(e, ov_buf_view(&manifest), image->manifest_type, err);
 }
 
 /* ---- Images of one layer ---- */
@@ -243,7 +235,7 @@ static enum ov_status write_tree(struct exporting *e, size_t number, const struc
     struct ov_dump_result dumped = {0};
     (void)number;
     OV_TRY(ov_dump_tar(&e->tree, (struct ov_bytes){0}, sink, e->options->report, &dumped, err));
-    e->result->left_out = dumped.left_out;
+    e->result->left_out += dumped.left_out;
     return OV_OK;
 }
 
@@ -262,7 +254,8 @@ static enum ov_status export_tree(struct exporting *e, struct ov_error *err)
         OV_TRY(ov_stored_stream_read(e->objects, &image->config, &base, err));
     OV_TRY(ov_config_write(ov_buf_view(&base), choice, &diff_id, "ociv2 export", &config, err));
     OV_TRY(put_document(e, ov_buf_view(&config), OV_MEDIA_CONFIG, &e->config, err));
-    return finish(e, (struct ov_bytes){0}, NULL, err);
+    e->result->is_same_config = false;
+    return describe(e, (struct ov_bytes){0}, NULL, err);
 }
 
 /* ---- Putting it together ---- */
@@ -271,7 +264,7 @@ static enum ov_status load(struct exporting *e, const struct ov_snapshot_record 
                            struct ov_error *err)
 {
     OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
-    OV_TRY(ov_objects_open(e->repo, OBJECT_CACHE, &e->objects, err));
+    release_image(e);
     OV_TRY(ov_objects_load(e->objects, OV_KIND_SNAPSHOT, &record->id, &bytes, err));
     OV_TRY(ov_snapshot_decode(ov_buf_view(&bytes), &e->snapshot, err));
     return ov_tree_load(e->objects, &e->snapshot.tree, &e->tree, err);
@@ -287,25 +280,113 @@ static uint64_t expected_bytes(const struct exporting *e, bool as_image)
     return total;
 }
 
-enum ov_status ov_export(struct ov_repo *repo, const struct ov_snapshot_record *record,
-                         const struct ov_export_options *options, struct ov_export_result *result,
-                         struct ov_error *err)
+/* Writes all blobs of a snapshot, and makes its manifest. */
+static enum ov_status export_snapshot(struct exporting *e, const struct ov_snapshot_record *record,
+                                      struct ov_error *err)
+{
+    const struct ov_export_options *options = e->options;
+    OV_TRY(load(e, record, err));
+    struct ov_reproducible can = ov_reproducible_of(&e->snapshot.image);
+    bool has_changes = options->config.len || options->choice;
+    bool is_plain = ov_destination_wants_plain_layers(e->destination);
+    bool as_image =
+        (can.layers || (can.manifest && !is_plain)) && !options->single_layer && !has_changes;
+    e->layer_count = as_image ? e->snapshot.image.layer_count : 1;
+    e->layers = calloc(e->layer_count + 1, sizeof(*e->layers));
+    if (!e->layers)
+        return ov_fail_no_memory(err);
+    e->progress.total_bytes += expected_bytes(e, as_image);
+    return as_image ? export_image(e, err) : export_tree(e, err);
+}
+
+static void note_platform(const struct exporting *e, struct ov_descriptor *out)
+{
+    const struct ov_snapshot_image *image = &e->snapshot.image;
+    *out = e->top;
+    snprintf(out->platform.os, sizeof(out->platform.os), "%s", image->os ? image->os : "");
+    snprintf(out->platform.architecture, sizeof(out->platform.architecture), "%s",
+             image->architecture ? image->architecture : "");
+    snprintf(out->platform.variant, sizeof(out->platform.variant), "%s",
+             image->variant ? image->variant : "");
+}
+
+/* Whether every manifest of a stored index is among those that were written. */
+static enum ov_status is_whole(struct ov_bytes index, const char *media_type,
+                               const struct ov_descriptor *written, size_t count, bool *out,
+                               struct ov_error *err)
+{
+    OV_AUTO(ov_manifest_release) struct ov_manifest parsed = {0};
+    OV_TRY(ov_manifest_parse(index, media_type, "the index", &parsed, err));
+    *out = parsed.kind == OV_MANIFEST_INDEX;
+    for (size_t i = 0; i < parsed.count; i++) {
+        bool is_there = false;
+        for (size_t n = 0; n < count; n++)
+            is_there |= ov_digest_equal(&parsed.items[i].digest, &written[n].digest);
+        *out = *out && is_there;
+    }
+    return OV_OK;
+}
+
+/* The index: the stored one if it names just what was written, else a new one. */
+static enum ov_status finish_index(struct exporting *e, const struct ov_descriptor *manifests,
+                                   size_t count, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf index = {0};
+    const struct ov_snapshot_image *image = &e->snapshot.image;
+    struct ov_descriptor top = {.media_type = OV_MEDIA_INDEX};
+    bool is_same = false;
+    if (image->index.size) {
+        OV_TRY(ov_stored_stream_read(e->objects, &image->index, &index, err));
+        OV_TRY(is_whole(ov_buf_view(&index), image->index_type, manifests, count, &is_same, err));
+    }
+    if (is_same) {
+        snprintf(top.media_type, sizeof(top.media_type), "%s", image->index_type);
+    } else {
+        ov_buf_clear(&index);
+        OV_TRY(ov_index_write(manifests, count, &index, err));
+    }
+    top.size = index.len;
+    OV_TRY(ov_digest_compute(OV_DIGEST_SHA256, ov_buf_view(&index), &top.digest, err));
+    e->result->manifest = top.digest;
+    e->result->is_same_index = is_same;
+    return ov_destination_finish(e->destination, &top, ov_buf_view(&index), NULL, NULL, 0, err);
+}
+
+static enum ov_status export_all(struct exporting *e,
+                                 const struct ov_snapshot_record *const *records, size_t count,
+                                 struct ov_descriptor *manifests, struct ov_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct ov_digest digest;
+        OV_TRY(export_snapshot(e, records[i], err));
+        if (i == 0)
+            e->result->config = e->config.digest;
+        note_platform(e, &manifests[i]);
+        if (count > 1)
+            OV_TRY(ov_destination_document(e->destination, ov_buf_view(&e->manifest),
+                                           OV_DIGEST_SHA256, &digest, err));
+    }
+    if (count > 1)
+        return finish_index(e, manifests, count, err);
+    e->result->manifest = e->top.digest;
+    return ov_destination_finish(e->destination, &e->top, ov_buf_view(&e->manifest), &e->config,
+                                 e->layers, e->layer_count, err);
+}
+
+enum ov_status ov_export(struct ov_repo *repo, const struct ov_snapshot_record *const *records,
+                         size_t count, const struct ov_export_options *options,
+                         struct ov_export_result *result, struct ov_error *err)
 {
     OV_AUTO(release_export)
     struct exporting e = {.repo = repo, .options = options, .result = result};
-    *result = (struct ov_export_result){0};
-    OV_TRY(load(&e, record, err));
-    struct ov_reproducible can = ov_reproducible_of(&e.snapshot.image);
-    bool has_changes = options->config.len || options->choice;
-    bool as_image = (can.layers || can.manifest) && !options->single_layer && !has_changes;
-    if (as_image && !can.layers && strncmp(options->destination, "docker-archive:", 15) == 0)
-        as_image = false; /* it wants the layers unpacked */
-    e.layer_count = as_image ? e.snapshot.image.layer_count : 1;
-    e.layers = calloc(e.layer_count + 1, sizeof(*e.layers));
-    if (!e.layers)
-        return ov_fail_no_memory(err);
-    e.progress.total_bytes = expected_bytes(&e, as_image);
+    *result = (struct ov_export_result){.is_same_manifest = true, .is_same_config = true};
+    OV_TRY(ov_objects_open(repo, OBJECT_CACHE, &e.objects, err));
     OV_TRY(ov_workers_open(options->threads, &e.workers, err));
     OV_TRY(ov_destination_open(options->destination, options->reference, &e.destination, err));
-    return as_image ? export_image(&e, err) : export_tree(&e, err);
+    struct ov_descriptor *manifests = calloc(count, sizeof(*manifests));
+    if (!manifests)
+        return ov_fail_no_memory(err);
+    enum ov_status status = export_all(&e, records, count, manifests, err);
+    free(manifests);
+    return status;
 }

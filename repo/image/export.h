@@ -23,24 +23,26 @@ struct ov_export_options {
 };
 
 struct ov_export_result {
-    struct ov_digest manifest;
-    struct ov_digest config; /* the image id */
+    struct ov_digest manifest; /* or of the index, when several platforms were exported */
+    struct ov_digest config;   /* the image id; of the first platform */
     size_t layers;
     uint64_t blob_bytes;   /* of the layers' blobs */
     uint64_t kept;         /* layers that were there already */
-    bool is_same_manifest; /* as the imported image had */
+    bool is_same_manifest; /* as the imported image had, of every platform */
     bool is_same_config;   /* as the imported image had */
+    bool is_same_index;    /* as the imported image had; several platforms only */
     uint64_t left_out;     /* sockets, which archives cannot hold */
 };
 
 /*
- * Writes a snapshot as an image. All digests are verified on the way.
- * Errors: INVALID (choices for an image that keeps its config; a config that is none), UNSUPPORTED,
- * EXISTS, CORRUPT, INTERRUPTED, and those of storage and destination.
+ * Writes a snapshot as an image; several snapshots as an index with their platforms. All digests
+ * are verified on the way. Errors: INVALID (choices for an image that keeps its config; a config
+ * that is none; a form that cannot hold an index), UNSUPPORTED, EXISTS, CORRUPT, INTERRUPTED, and
+ * those of storage and destination.
  */
 OV_MUST_CHECK enum ov_status ov_export(struct ov_repo *repo,
-                                       const struct ov_snapshot_record *record,
-                                       const struct ov_export_options *options,
+                                       const struct ov_snapshot_record *const *records,
+                                       size_t count, const struct ov_export_options *options,
                                        struct ov_export_result *result, struct ov_error *err);
 
 /* What of an imported image a snapshot can give back. */

@@ -216,23 +216,6 @@ static enum ov_status set_tags(struct import *import, const struct ov_state *sta
     return OV_OK;
 }
 
-/* Platforms that the names had before, and this image lacks, are theirs no longer. */
-static enum ov_status remove_platforms(const struct import *import, const struct ov_state *state,
-                                       struct ov_log_entry *entry, struct ov_error *err)
-{
-    const struct ov_import_options *options = import->options;
-    for (size_t t = 0; t < state->tag_count; t++) {
-        const char *name = state->tags[t].name;
-        for (size_t n = 0; n < options->name_count; n++) {
-            if (!ov_platform_tag_is_of(name, options->names[n]) || is_set(entry, name))
-                continue;
-            OV_TRY(ov_log_entry_remove_tag(entry, name, err));
-            break; /* a name may be there twice */
-        }
-    }
-    return OV_OK;
-}
-
 static enum ov_status plan(void *context, const struct ov_state *state, struct ov_log_entry *entry,
                            struct ov_error *err)
 {
@@ -244,7 +227,10 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
             OV_TRY(ov_log_entry_add_snapshot(entry, record, err));
         OV_TRY(set_tags(import, state, i, entry, err));
     }
-    return remove_platforms(import, state, entry, err);
+    /* Platforms that the names had before, and this image lacks, are theirs no longer. */
+    for (size_t n = 0; n < import->options->name_count; n++)
+        OV_TRY(ov_platform_tags_remove(state, import->options->names[n], entry, err));
+    return OV_OK;
 }
 
 static enum ov_status attempt(struct import *import, struct ov_error *err)
@@ -297,6 +283,8 @@ enum ov_status ov_import(struct ov_repo *repo, struct ov_image_source *source, s
         enum ov_status status = attempt(&import, err);
         if (status >= 0)
             break;
+        if (status == OV_ERR_INTERRUPTED)
+            return ov_object_writer_stop(import.writer, "import", options->report, err);
         if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
             return status;
         /* A prune took what this import relied on: store what is missing now. */

@@ -8,7 +8,9 @@
 
 #define PIECE ((size_t)1 << 20)
 #define MEMORY ((size_t)16 << 20)
-#define GZIP_LEVEL 6
+#define GZIP_LEVEL                                                                \
+    4 /* smaller than what Go writes by default, and 1.6 times as fast as level 6 \
+       */
 #define ZSTD_LEVEL 3
 
 struct piece {

@@ -6,6 +6,7 @@
 #define OV_REPO_IMAGE_PLATFORM_TAG_H
 
 #include "repo/image/document.h"
+#include "repo/state.h"
 
 #define OV_PLATFORM_TAG_SIZE 401 /* the longest name of a tag, and a NUL */
 
@@ -15,6 +16,19 @@ OV_MUST_CHECK enum ov_status ov_platform_tag(const char *name, const struct ov_p
 
 /* Whether `tag` is that of some platform of the image `name`. */
 bool ov_platform_tag_is_of(const char *tag, const char *name);
+
+/*
+ * For a plan that sets or removes the tag `name`: removes its platforms too, but for those that the
+ * entry sets already.
+ */
+OV_MUST_CHECK enum ov_status ov_platform_tags_remove(const struct ov_state *state, const char *name,
+                                                     struct ov_log_entry *entry,
+                                                     struct ov_error *err);
+
+/* For a plan that sets the tag `to` to what `from` points to: sets its platforms likewise. */
+OV_MUST_CHECK enum ov_status ov_platform_tags_copy(const struct ov_state *state, const char *from,
+                                                   const char *to, struct ov_log_entry *entry,
+                                                   struct ov_error *err);
 
 /* The platform in a tag's name; NULL: it has none. */
 const char *ov_platform_of_tag(const char *tag);

@@ -7,10 +7,12 @@ names begin with test_, or those named.
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
@@ -81,6 +83,51 @@ class Result:
         return found[0]
 
 
+class Terminal:
+    """A run of ociv2 with a person at a terminal, who sees prompts and messages."""
+
+    def __init__(self, box, args):
+        environ = {k: v for k, v in box.environ.items() if k != "OCIV2_KEY_FILE"}
+        self.master, slave = os.openpty()
+        self.process = subprocess.Popen(box.words(args), stdin=slave, stdout=subprocess.PIPE,
+                                        stderr=slave, env=environ, cwd=box.root)
+        os.close(slave)
+        box.processes.append(self.process)
+        self.seen = ""  # everything
+        self.rest = ""  # what comes after what was waited for
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.master)[3] & termios.ECHO)
+
+    def read(self, seconds):
+        """Whether there was more to read."""
+        if not select.select([self.master], [], [], seconds)[0]:
+            return False
+        try:
+            more = os.read(self.master, 4096).decode(errors="replace")
+        except OSError:  # nobody is at the other end any more
+            more = ""
+        self.seen += more
+        self.rest += more
+        return more != ""
+
+    def wait_for(self, text):
+        while text not in self.rest:
+            check(self.read(20), f"no {text!r} in {self.seen!r}")
+        self.rest = self.rest.partition(text)[2]
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def end(self):
+        """The exit code; what is printed last stands in `rest`."""
+        while self.read(20):
+            pass
+        code = self.process.wait(20)
+        os.close(self.master)
+        return code
+
+
 class Sandbox:
     """A folder of its own with a repository, a key file, and nothing of the user's."""
 
@@ -144,13 +191,17 @@ class Sandbox:
     def summary(self, *args, code=0, **keywords):
         return self.expect(code, "--json", *args, **keywords).summary()
 
-    def start(self, *args):
+    def start(self, *args, repo=None):
         """A process in the background; ended with the sandbox if need be."""
-        process = subprocess.Popen(self.words(args), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(self.words(args, repo), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    env=self.environ, cwd=self.root)
         self.processes.append(process)
         return process
+
+    def terminal(self, *args):
+        """The same at a terminal, without a key file: a password will be asked for."""
+        return Terminal(self, args)
 
     def init(self, repo=None):
         if not os.path.exists(self.path("key")):

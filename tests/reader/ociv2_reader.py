@@ -12,6 +12,9 @@ from fmt.check import Repository, check  # noqa: E402
 from fmt.strict import Refused  # noqa: E402
 
 
+DOCUMENTS = ("members", "manifest", "config", "index")
+
+
 def arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("repo")
@@ -24,6 +27,12 @@ def arguments(argv):
     cat = commands.add_parser("cat")
     cat.add_argument("image")
     cat.add_argument("path")
+    for name in DOCUMENTS:
+        commands.add_parser(name).add_argument("image")
+    for name in ("layer", "blob"):
+        part = commands.add_parser(name)
+        part.add_argument("image")
+        part.add_argument("number", type=int)
     for name in ("images", "log", "check"):
         commands.add_parser(name)
     args = parser.parse_args(argv)
@@ -67,6 +76,15 @@ def run(args):
     elif args.command == "cat":
         path = os.fsencode(args.path).strip(b"/")
         for piece in repo.cat(args.image, path):
+            sys.stdout.buffer.write(piece)
+    elif args.command == "members":
+        show(repo.oci(args.image).members())
+    elif args.command in DOCUMENTS:
+        sys.stdout.buffer.write(getattr(repo.oci(args.image), args.command)())
+    elif args.command in ("layer", "blob"):
+        image = repo.oci(args.image)
+        pieces = image.archive if args.command == "layer" else image.blob
+        for piece in pieces(args.number):
             sys.stdout.buffer.write(piece)
     elif args.command == "images":
         tags = {}

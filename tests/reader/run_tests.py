@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Runs the independent reader on the golden repository and on all twins of it.
+"""Runs the independent reader on the golden repositories and on all twins of them.
 
 run_tests.py [OUT]: the twins are made in OUT (kept), or in a temporary folder (removed).
 """
@@ -23,6 +23,7 @@ except ImportError as error:
     sys.exit(77)
 
 import make_golden  # noqa: E402
+import make_golden_images  # noqa: E402
 import make_must_fail  # noqa: E402
 from fmt import chunker  # noqa: E402
 from fmt.check import Repository, check  # noqa: E402
@@ -30,6 +31,7 @@ from fmt.crypto import H  # noqa: E402
 from fmt.strict import Refused  # noqa: E402
 
 GOLDEN = os.path.join(VECTORS, "golden-v1")
+IMAGES = make_golden_images.NAME
 PASSWORD = ("password", b"golden")
 
 
@@ -84,22 +86,30 @@ def same_contents():
     return None
 
 
-def same_bytes(folder):
-    """The golden repository can be made again, when the zstd library is the same."""
+def same_bytes(folder, maker, name, texts):
+    """A golden repository can be made again, when the zstd library is the same."""
     def files(root):
         return sorted(os.path.relpath(os.path.join(d, f), root)
                       for d, _, fs in os.walk(root) for f in fs)
-    make_golden.make(folder)
-    if read("golden-v1.zstd") != open(os.path.join(folder, "golden-v1.zstd")).read():
-        print("golden repository was made with another zstd: bytes not compared")
+    maker.make(folder)
+    if read(f"{name}.zstd") != open(os.path.join(folder, f"{name}.zstd")).read():
+        print(f"{name} was made with another zstd: bytes not compared")
         return None
-    names = files(os.path.join(folder, "golden-v1"))
-    if names != files(GOLDEN):
+    names = files(os.path.join(folder, name))
+    if names != files(os.path.join(VECTORS, name)):
         return "files differ"
-    texts = ["golden-v1.key", "golden-v1.recovery", "golden-v1.jsonl", "chunking.json"]
     _, bad, missing = filecmp.cmpfiles(
-        VECTORS, folder, [os.path.join("golden-v1", n) for n in names] + texts, shallow=False)
+        VECTORS, folder, [os.path.join(name, n) for n in names] + texts, shallow=False)
     return f"bytes differ: {bad + missing}" if bad or missing else None
+
+
+def same_images():
+    """What the golden images give, rebuilt archives among it."""
+    root = os.path.join(VECTORS, IMAGES)
+    check(root, PASSWORD, quiet)
+    if make_golden_images.contents(root) != read(f"{IMAGES}.json"):
+        return f"contents are not {IMAGES}.json"
+    return None
 
 
 def same_cuts():
@@ -139,6 +149,34 @@ def accepted(root, case):
         run_stage(root, "check", case["image"])
 
 
+def give(root, image):
+    """Everything that an image keeps, the archives of its layers rebuilt."""
+    Repository(root, PASSWORD).oci(image).members()
+
+
+def image_refused(root, case):
+    """The reader rebuilds all with check, so its check finds what needs the data as well."""
+    stages = [lambda: check(root, PASSWORD, quiet)]
+    if case["stage"] == "decode":
+        stages.append(lambda: list(Repository(root, PASSWORD).listing(case["image"])))
+    if case["export"]:
+        stages.append(lambda: give(root, case["image"]))
+    for stage in stages:
+        try:
+            stage()
+        except Refused as e:
+            if case["word"] not in str(e):
+                return f"was refused for another reason: {e}"
+        else:
+            return f"was not refused ({case['word']})"
+    return None
+
+
+def image_accepted(root, case):
+    check(root, PASSWORD, quiet)
+    give(root, case["image"])
+
+
 def run(out):
     results, started = Results(), time.monotonic()
     key = ("key-file", os.path.join(VECTORS, "golden-v1.key"))
@@ -147,10 +185,17 @@ def run(out):
         results.test(f"golden: check with {name}", lambda s=secret: accepts(s))
         results.test(f"golden: listing with {name}", lambda s=secret: same_listing(s))
     results.test("golden: contents", same_contents)
-    results.test("golden: made again", lambda: same_bytes(os.path.join(out, "again")))
+    again = os.path.join(out, "again")
+    results.test("golden: made again", lambda: same_bytes(
+        again, make_golden, "golden-v1",
+        ["golden-v1.key", "golden-v1.recovery", "golden-v1.jsonl", "chunking.json"]))
+    results.test("golden images", same_images)
+    results.test("golden images: made again", lambda: same_bytes(
+        again, make_golden_images, IMAGES, [f"{IMAGES}.json"]))
     results.test("chunking", same_cuts)
     make_must_fail.make(out)
-    for index, judge in (("cases.json", refused), ("accept.json", accepted)):
+    for index, judge in (("cases.json", refused), ("accept.json", accepted),
+                         ("images.json", image_refused), ("accept-images.json", image_accepted)):
         with open(os.path.join(out, index), encoding="ascii") as f:
             for case in json.load(f):
                 results.test(case["name"],

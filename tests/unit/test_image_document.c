@@ -350,10 +350,11 @@ START_TEST(test_limits)
     TEST_FAILS(OV_ERR_INVALID, ov_manifest_parse(ov_buf_view(&text), NULL, "x", &m, &test_error));
     repeat(&text, INDEX(""), "", OV_IMAGE_DOCUMENT_MAX, "");
     memset(text.data + strlen(INDEX("")), ' ', text.len - strlen(INDEX("")));
-    TEST_OK(ov_manifest_parse(ov_bytes_of(text.data, OV_IMAGE_DOCUMENT_MAX), NULL, "x", &m, &test_error));
+    TEST_OK(ov_manifest_parse(ov_bytes_of(text.data, OV_IMAGE_DOCUMENT_MAX), NULL, "x", &m,
+                              &test_error));
     ov_manifest_release(&m);
-    TEST_FAILS(OV_ERR_LIMIT, ov_manifest_parse(ov_bytes_of(text.data, OV_IMAGE_DOCUMENT_MAX + 1), NULL,
-                                               "x", &m, &test_error));
+    TEST_FAILS(OV_ERR_LIMIT, ov_manifest_parse(ov_bytes_of(text.data, OV_IMAGE_DOCUMENT_MAX + 1),
+                                               NULL, "x", &m, &test_error));
 }
 END_TEST
 

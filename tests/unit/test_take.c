@@ -1,4 +1,5 @@
 /* Snapshots of a directory into storage in memory, with other writers and storage that fails. */
+#include "repo/check.h"
 #include "repo/layout.h"
 #include "repo/objects.h"
 #include "repo/take.h"
@@ -42,7 +43,9 @@ struct fixture {
     struct ov_report report;
     struct ov_buf warnings;
     unsigned polls, stop_at; /* the poll that says stop; 0: none */
+    bool breaks;             /* storage fails from then on */
     unsigned passes;         /* over the whole tree */
+    uint64_t shown, steps;   /* bytes of progress, and how often there were more */
     struct ov_buf text;
     /* Of the other writer: what it does before the next entry of the log is written. */
     void (*meanwhile)(struct fixture *f);
@@ -60,12 +63,17 @@ static void note_progress(void *context, const struct ov_progress *progress)
 {
     struct fixture *f = context;
     f->passes += progress->current[0] == '\0';
+    f->steps += progress->bytes > f->shown;
+    f->shown = progress->bytes;
 }
 
 static bool is_cancelled(void *context)
 {
     struct fixture *f = context;
-    return ++f->polls == f->stop_at;
+    bool is_asked = ++f->polls == f->stop_at;
+    if (is_asked && f->breaks)
+        test_faulty_backend_fail(f->repo->backend, TEST_CALL_ANY, NULL, 1, 1, TEST_FAULT_ERROR);
+    return is_asked;
 }
 
 /* Wants an address that stays: the report points to it. */
@@ -117,6 +125,7 @@ static enum ov_status take(struct fixture *f)
     f->options.time++;
     f->passes = 0;
     f->polls = 0;
+    f->shown = f->steps = 0;
     ov_buf_clear(&f->warnings);
     ov_error_clear(&test_error);
     return ov_take(f->repo, &f->options, &f->result, &test_error);
@@ -362,6 +371,17 @@ START_TEST(long_runs_adopt_on_the_way)
     ck_assert_uint_gt(ov_repo_state(f.repo)->number, before + 2);
     expect_all(&f);
     ck_assert_uint_gt(record_of(&f)->pack_count, 2);
+}
+END_TEST
+
+START_TEST(progress_is_seen_inside_large_files)
+{
+    FIXTURE;
+    test_scan_random(&f.source, "large", 1, 6500000);
+    TEST_OK(take(&f));
+    ck_assert_uint_ge(f.steps, 6);
+    ck_assert_uint_eq(f.shown, 6540005);
+    ck_assert_uint_eq(f.result.counts.bytes, 6540005);
 }
 END_TEST
 
@@ -630,6 +650,73 @@ START_TEST(it_can_be_interrupted)
 }
 END_TEST
 
+static uint64_t chunks_in_index(struct fixture *f)
+{
+    struct ov_lookup_totals totals;
+    TEST_OK(ov_repo_load_index(f->repo, &test_error));
+    TEST_OK(ov_lookup_totals(f->repo->lookup, &totals, &test_error));
+    return totals.chunks;
+}
+
+static void expect_no_fault(struct fixture *f)
+{
+    const struct ov_check_options options = {.read_data = true, .subset = 1};
+    struct ov_check_result result = {0};
+    TEST_OK(ov_check(f->repo, &options, &result, &test_error));
+    ck_assert(result.faults == 0 && result.orphans == 0 && result.unknown == 0);
+}
+
+/* Wherever it is interrupted, the next one stores the rest and nothing else. */
+START_TEST(what_was_stored_before_an_interruption_is_kept)
+{
+    bool is_last = false;
+    uint64_t kept_before = 0;
+    for (unsigned stop_at = 1; !is_last; stop_at++) {
+        FIXTURE;
+        for (unsigned i = 0; i < 4; i++)
+            test_scan_random(&f.source, (const char *[]){"a", "b", "m", "n"}[i], 5 + i, 1500000);
+        f.options.is_dry_run = true;
+        TEST_OK(take(&f));
+        uint64_t all = f.result.new_chunks;
+        is_last = stop_at == f.polls;
+        f.options.is_dry_run = false;
+        f.stop_at = stop_at;
+        TEST_FAILS(OV_ERR_INTERRUPTED, take(&f));
+        bool says_so = strstr(test_error.message, "the next snapshot goes on from there") != NULL;
+        uint64_t kept = chunks_in_index(&f);
+        ck_assert(says_so == (kept > 0) && kept >= kept_before && f.warnings.len == 0);
+        const struct ov_state *state = ov_repo_state(f.repo);
+        ck_assert(state->snapshot_count == 0 && state->tag_count == 0);
+        expect_no_fault(&f);
+        f.stop_at = 0;
+        TEST_OK(take(&f));
+        ck_assert_uint_eq(f.result.new_chunks, all - kept);
+        expect_all(&f);
+        expect_no_fault(&f);
+        kept_before = kept;
+    }
+    ck_assert_uint_gt(kept_before, 60);
+}
+END_TEST
+
+START_TEST(an_interruption_is_told_of_when_nothing_can_be_kept)
+{
+    FIXTURE;
+    f.options.is_dry_run = true;
+    TEST_OK(take(&f));
+    f.options.is_dry_run = false;
+    f.stop_at = f.polls;
+    f.breaks = true;
+    TEST_FAILS(OV_ERR_INTERRUPTED, take(&f));
+    ck_assert_str_eq(test_error.message, "interrupted");
+    ck_assert_ptr_nonnull(strstr((const char *)f.warnings.data, "is not kept: "));
+    ck_assert_uint_eq(ov_repo_state(f.repo)->snapshot_count, 0);
+    f.stop_at = 0;
+    TEST_OK(take(&f));
+    expect_all(&f);
+}
+END_TEST
+
 /* Storage fails at every call in turn; what was there before stays, and the next one succeeds. */
 START_TEST(no_single_failure_harms_what_is_there)
 {
@@ -689,6 +776,7 @@ int main(void)
         a_dry_run_leaves_no_trace,
         a_cache_that_cannot_be_written_is_told_of,
         long_runs_adopt_on_the_way,
+        progress_is_seen_inside_large_files,
         the_table_is_written_and_knows_what_was_read,
         a_file_that_the_table_knows_is_not_read,
         chunks_that_the_table_knows_and_nobody_has_are_read,
@@ -697,6 +785,8 @@ int main(void)
         a_tag_that_moved_meanwhile_is_told_of,
         a_source_must_be_a_directory,
         it_can_be_interrupted,
+        what_was_stored_before_an_interruption_is_kept,
+        an_interruption_is_told_of_when_nothing_can_be_kept,
         no_single_failure_harms_what_is_there,
         no_memory_is_a_status,
     };

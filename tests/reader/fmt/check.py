@@ -5,6 +5,7 @@ import re
 
 from .crypto import (Config, File, check_description, parse_key_file, parse_recovery,
                      read_slot, slot_names, unlock, unwrap_slot)
+from .image import Image
 from .log import DROPPED, FOLDERS, LIVE, ORPHAN, SEGMENT, Log
 from .store import Pack, Segment, Store
 from .strict import Refused
@@ -68,6 +69,14 @@ class Repository:
         side = self.reader.side(snapshot, nodes, where)
         self.check_numbers(record, snapshot, nodes, leaders, side, where)
         return snapshot, nodes, leaders, side
+
+    def oci(self, image):
+        """What the snapshot keeps of an OCI image; no contents of its tree are read."""
+        record = self.find(image)
+        where = f"image {image}"
+        snapshot = self.reader.snapshot(record[1], where)
+        root = self.reader.root(snapshot[1], where)
+        return Image(self.reader, snapshot, dict(self.reader.walk(root, where)), where)
 
     @staticmethod
     def check_record(record, snapshot, where):
@@ -288,7 +297,8 @@ def check_images(repo):
     for snap, record in sorted(repo.state.snapshots.items()):
         where = f"image {record.get(3) or snap.hex()}"
         repo.reader.seen = set()
-        repo.image(record, where)
+        snapshot, nodes, _, _ = repo.image(record, where)
+        Image(repo.reader, snapshot, {p: n[0] for p, n in nodes.items()}, where).check(record)
         names = record.get(11, b"")
         packs = {names[i:i + 32] for i in range(0, len(names), 32)}
         if all(repo.state.objects.get(p, (0, 0, ""))[2] == LIVE for p in packs):

@@ -5,6 +5,7 @@ import os
 import re
 
 from .crypto import LOG_FILE, SMALL, File, read_sections
+from .members import MAX_LAYERS
 from .strict import (Refused, ascending, blob, document, listof, mapof, nanoseconds, seconds,
                      signed_seconds, text, tupleof, uint)
 
@@ -32,12 +33,19 @@ def pack_names(v, where):
     ascending([v[i:i + 32] for i in range(0, len(v), 32)], where)
 
 
+def layer_names(v, where):
+    blob(most=16 * MAX_LAYERS)(v, where)
+    if len(v) % 16:
+        raise Refused(where, "is not a list of the beginnings of digests")
+
+
 RECORD = mapof({
     1: ("snapshot id", ID, True), 2: ("tree id", ID, True), 3: ("name", REFERENCE, False),
     4: ("time", signed_seconds, False), 5: ("nanoseconds", nanoseconds, False),
     6: ("host", text(), False), 7: ("labels", labels, False), 8: ("size", uint(), False),
     9: ("files", uint(), False), 10: ("stored", uint(), False),
     11: ("packs", pack_names, False), 12: ("errors", uint(), False),
+    13: ("layers", layer_names, False),
 }, is_open=True)
 
 OUTER = mapof({

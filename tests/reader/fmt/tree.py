@@ -6,6 +6,7 @@ import hashlib
 from . import chunker
 from .crypto import DATA, H, LIST, SIDE, SNAPSHOT, TREE, object_id
 from .log import ID, REFERENCE, labels
+from .members import IMAGE_MEMBERS, check_members, part_length
 from .strict import (Refused, anything, blob, decode, encode, listof, mapof, nanoseconds,
                      signed_seconds, text, tupleof, uint)
 
@@ -49,7 +50,7 @@ class Sequence:
 
     def __init__(self, label, kind, limit, key, order=None, repeats=False):
         self.label, self.kind, self.limit = label, kind, limit
-        self.key = key              # None: a sequence of extents
+        self.key = key              # None: a sequence of extents, or a recipe
         self.order = order or (lambda k: k)
         self.repeats = repeats      # an item may have the key of the one before
 
@@ -68,11 +69,24 @@ class Sequence:
         return measures[-1] if self.key else sum(measures)
 
 
+class Recipes(Sequence):
+    """Items of recipes (image.md): a path counts as a key would, for the split only."""
+
+    def split(self, item):
+        if isinstance(item, list) and isinstance(item[0], bytes):
+            return int.from_bytes(H(b"ociv2 split", item[0])[:4], "little")
+        return super().split(item)
+
+    def measure(self, item):
+        return part_length(item)
+
+
 ENTRIES = Sequence("entries", TREE, 512, lambda n: n[0])
 EXTENTS = Sequence("extents", LIST, 1024, None)
 XATTRS = Sequence("xattrs", LIST, 1024, lambda x: x[0])
 LINKS = Sequence("hard links", LIST, 1024, lambda l: l[0], path_key)
 SIDES = Sequence("side", SIDE, 1024, lambda s: s[0], path_key, repeats=True)
+RECIPES = Recipes("recipe", LIST, 1024, None)
 
 
 def build_table(spec, items):
@@ -349,6 +363,7 @@ class Reader:
         where = f"{where} snapshot {snap_id.hex()}"
         snapshot = decode(self.get(snap_id, SNAPSHOT, where), where)
         SNAPSHOT_MAP(snapshot, where)
+        check_members(snapshot, where)
         return snapshot
 
     def side(self, snapshot, nodes, where):
@@ -497,7 +512,7 @@ SNAPSHOT_MAP = mapof({
     8: ("source", blob(most=4096), False), 9: ("labels", labels, False),
     10: ("side", anything, False), 11: ("statistics", STATISTICS, True),
     12: ("parent", ID, False), 13: ("excludes", listof(text()), False),
-}, is_open=True)
+} | IMAGE_MEMBERS, is_open=True)
 SIDE_ITEM = mapof({
     0: ("path", check_path, True), 1: ("holes", listof(uint(MAX_SIZE)), False),
     2: ("xattrs", listof(tupleof(check_xattr_name, blob(most=MAX_VALUE)), 64), False),
