@@ -1,5 +1,6 @@
 #include "cmd/commands.h"
 #include "cmd/image.h"
+#include "cmd/interrupt.h"
 #include "cmd/json.h"
 #include "cmd/labels.h"
 #include "cmd/output.h"
@@ -232,7 +233,10 @@ static enum ov_status import_source(struct ov_session *session, const struct job
                                     const char *spec, struct ov_error *err)
 {
     OV_AUTO(ov_image_source_close_auto) struct ov_image_source *source = NULL;
-    OV_TRY(ov_session_argument(session, ov_image_source_open(spec, NULL, &source, err)));
+    ov_interrupt_end_at_once(true); /* it may have to wait for a pipe, and has nothing to lose */
+    enum ov_status status = ov_image_source_open(spec, NULL, &source, err);
+    ov_interrupt_end_at_once(false);
+    OV_TRY(ov_session_argument(session, status));
     size_t count = ov_image_source_count(source);
     if (count > 1 && !args.all) {
         ov_session_hint(session, "name one behind a colon, or say --all");

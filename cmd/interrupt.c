@@ -6,12 +6,13 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t is_asked;
+static volatile sig_atomic_t ends_at_once;
 static volatile sig_atomic_t wants_status;
 
 static void on_stop(int number)
 {
     (void)number;
-    if (is_asked)
+    if (is_asked || ends_at_once)
         _exit(OV_EXIT_INTERRUPTED); /* nothing committed can be harmed */
     is_asked = 1;
 }
@@ -33,6 +34,13 @@ void ov_interrupt_install(void)
     sigaction(SIGUSR1, &action, NULL);
     action.sa_handler = SIG_IGN;
     sigaction(SIGPIPE, &action, NULL);
+}
+
+void ov_interrupt_end_at_once(bool at_once)
+{
+    ends_at_once = at_once;
+    if (at_once && is_asked)
+        _exit(OV_EXIT_INTERRUPTED);
 }
 
 bool ov_interrupt_is_asked(void)

@@ -10,6 +10,9 @@
 void ov_interrupt_install(void);
 bool ov_interrupt_is_asked(void);
 
+/* While true the first signal ends the program: for waits that do not look whether it came. */
+void ov_interrupt_end_at_once(bool at_once);
+
 /* True once for each SIGUSR1. */
 bool ov_interrupt_take_status(void);
 
