@@ -162,7 +162,7 @@ static enum ov_status print_caches(struct ov_session *session, const struct cach
         total += cache->size;
         if (ov_globals.is_json) {
             struct ov_json json;
-            ov_json_init(&json, NULL);
+            ov_json_init(&json, "cache");
             ov_json_text(&json, "repository_id", cache->name);
             ov_json_time(&json, "used", cache->used, 0);
             ov_json_number(&json, "size", cache->size);

@@ -3,14 +3,15 @@
 #include "cmd/output.h"
 #include "cmd/session.h"
 #include "repo/check.h"
+#include "repo/stats.h"
 
 static struct {
     bool read_data;
     double subset;
 } args;
 
-static enum ov_status print_json(const struct ov_check_result *result, double seconds,
-                                 struct ov_error *err)
+static enum ov_status print_json(const struct ov_check_result *result, uint64_t orphans_size,
+                                 double seconds, struct ov_error *err)
 {
     struct ov_json json;
     ov_json_init(&json, "summary");
@@ -21,13 +22,14 @@ static enum ov_status print_json(const struct ov_check_result *result, double se
     ov_json_number(&json, "packs_read", result->packs_read);
     ov_json_number(&json, "bytes_read", result->bytes_read);
     ov_json_number(&json, "orphans", result->orphans);
+    ov_json_number(&json, "orphans_size", orphans_size);
     ov_json_number(&json, "unknown_files", result->unknown);
     ov_json_real(&json, "seconds", seconds);
     return ov_json_print(&json, stdout, err);
 }
 
 static void print_text(const struct ov_session *session, const struct ov_check_result *result,
-                       bool reads_data, double seconds)
+                       uint64_t orphans_size, bool reads_data, double seconds)
 {
     ov_session_say(session, "checked: log, %s %s, %s %s, %s chunks",
                    ov_text_of_count(result->snapshots).text,
@@ -43,9 +45,10 @@ static void print_text(const struct ov_session *session, const struct ov_check_r
     else
         ov_session_say(session, "the data itself was not read; --read-data does");
     if (result->orphans)
-        ov_session_say(session, "%s unfinished %s: harmless, left by interrupted work",
+        ov_session_say(session, "%s unfinished %s, %s: harmless, left by interrupted work",
                        ov_text_of_count(result->orphans).text,
-                       ov_plural(result->orphans, "file", "files"));
+                       ov_plural(result->orphans, "file", "files"),
+                       ov_text_of_size(orphans_size).text);
     if (result->unknown)
         ov_session_say(session, "%s %s not belong to the repository: ignored",
                        ov_text_of_count(result->unknown).text,
@@ -80,11 +83,14 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     session->warning_word = "fault";
     OV_TRY(ov_check(session->repo, &options, &result, err));
     double seconds = ov_clock() - start;
+    uint64_t orphans_size = 0;
+    if (result.orphans)
+        OV_TRY(ov_stats_orphans(session->repo, &orphans_size, err));
     ov_session_end_progress(session);
     session->exit_code = result.faults ? OV_EXIT_FAILED : OV_EXIT_DONE;
     if (ov_globals.is_json)
-        return print_json(&result, seconds, err);
-    print_text(session, &result, options.read_data, seconds);
+        return print_json(&result, orphans_size, seconds, err);
+    print_text(session, &result, orphans_size, options.read_data, seconds);
     return OV_OK;
 }
 

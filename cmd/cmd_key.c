@@ -100,7 +100,7 @@ static enum ov_status print_key_json(const struct ov_slot_info *info, bool is_cu
                                      struct ov_error *err)
 {
     struct ov_json json;
-    ov_json_init(&json, NULL);
+    ov_json_init(&json, "key");
     ov_json_text(&json, "id", info->name);
     ov_json_bool(&json, "current", is_current);
     ov_json_bool(&json, "damaged", info->is_damaged);
@@ -214,6 +214,14 @@ static enum ov_status key_passwd(struct ov_session *session, int argc, char **ar
 
 /* ---- Files ---- */
 
+static enum ov_status print_path(const char *path, struct ov_error *err)
+{
+    struct ov_json json;
+    ov_json_init(&json, "summary");
+    ov_json_name(&json, "path", ov_bytes_of_string(path));
+    return ov_json_print(&json, stdout, err);
+}
+
 static enum ov_status key_generate(struct ov_session *session, int argc, char **argv,
                                    struct ov_error *err)
 {
@@ -221,6 +229,8 @@ static enum ov_status key_generate(struct ov_session *session, int argc, char **
     OV_AUTO(wipe_and_release) struct ov_buf text = {0};
     OV_TRY(ov_key_file_generate(&text, err));
     OV_TRY(write_secret_file(argv[0], &text, err));
+    if (ov_globals.is_json)
+        return print_path(argv[0], err);
     ov_session_say(session, "made key file %s", argv[0]);
     ov_session_say(session, "'ociv2 key add --new-key-file %s' lets it open a repository", argv[0]);
     return OV_OK;
@@ -237,6 +247,8 @@ static enum ov_status key_export(struct ov_session *session, int argc, char **ar
         return ov_output_check(err);
     }
     OV_TRY(write_secret_file(argv[0], &text, err));
+    if (ov_globals.is_json)
+        return print_path(argv[0], err);
     ov_session_say(session, "wrote the recovery key to %s", argv[0]);
     ov_session_say(session,
                    "Whoever has it can read the repository, whatever becomes of passwords.");

@@ -81,6 +81,8 @@ static void measure_rate(struct ov_progress_bar *bar, double now)
     double elapsed = now - bar->rate_at;
     if (elapsed < 0.1)
         return;
+    if (bar->now.bytes < bar->rate_bytes) /* work that begins again */
+        bar->rate_bytes = bar->now.bytes;
     double sample = (double)(bar->now.bytes - bar->rate_bytes) / elapsed;
     /* At first the mean over everything. */
     double window = now - bar->start < RATE_WINDOW ? now - bar->start : RATE_WINDOW;

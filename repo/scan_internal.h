@@ -23,7 +23,7 @@ void ov_scan_directory_put(struct ov_scan_directory *directory);
 /* False when the object is of a kind that cannot be stored. */
 bool ov_scan_stat_of(const struct stat *st, struct ov_scan_stat *out);
 
-/* A copy of the error in the batch's arena; NULL without memory. */
+/* A copy of the error in the batch's arena; without memory one that says so. Never NULL. */
 const struct ov_error *ov_scan_problem(struct ov_scan_batch *batch, const struct ov_error *error);
 
 /* Opens a regular file for reading, without following a link and without touching its atime. */

@@ -90,9 +90,14 @@ bool ov_scan_stat_of(const struct stat *st, struct ov_scan_stat *out)
 
 const struct ov_error *ov_scan_problem(struct ov_scan_batch *batch, const struct ov_error *error)
 {
+    static const struct ov_error unknown = {
+        .status = OV_ERR_NO_MEMORY,
+        .message = "there is a problem, and no memory to say which",
+    };
     struct ov_error *copy = ov_arena_alloc(&batch->arena, sizeof(*copy));
-    if (copy)
-        *copy = *error;
+    if (!copy)
+        return &unknown;
+    *copy = *error;
     return copy;
 }
 

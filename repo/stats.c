@@ -2,6 +2,8 @@
 
 #include "repo/layout.h"
 
+#include <string.h>
+
 static enum ov_status add_file(void *context, const char *name, uint64_t size, struct ov_error *err)
 {
     struct ov_stats *stats = context;
@@ -45,5 +47,34 @@ enum ov_status ov_stats(struct ov_repo *repo, struct ov_stats *out, struct ov_er
     OV_TRY(ov_lookup_totals(repo->lookup, &totals, err));
     out->chunks = totals.chunks;
     out->unique_size = totals.plain_bytes;
+    return OV_OK;
+}
+
+struct orphans {
+    const struct ov_state *state;
+    uint64_t bytes;
+};
+
+static enum ov_status add_orphan(void *context, const char *name, uint64_t size,
+                                 struct ov_error *err)
+{
+    struct orphans *orphans = context;
+    struct ov_id id;
+    (void)err;
+    if (strlen(name) != OV_ID_HEX_SIZE - 1 || !ov_hex_decode(name, id.bytes, OV_ID_SIZE))
+        return OV_OK;
+    enum ov_object_state state = ov_state_object(orphans->state, &id);
+    if (state == OV_OBJECT_UNKNOWN || state == OV_OBJECT_DROPPED)
+        orphans->bytes += size;
+    return OV_OK;
+}
+
+enum ov_status ov_stats_orphans(struct ov_repo *repo, uint64_t *bytes, struct ov_error *err)
+{
+    struct orphans orphans = {.state = ov_repo_state(repo)};
+    const struct ov_backend_ops *ops = repo->backend->ops;
+    OV_TRY(ops->list(repo->backend, OV_DIR_PACKS, add_orphan, &orphans, err));
+    OV_TRY(ops->list(repo->backend, OV_DIR_SEGMENTS, add_orphan, &orphans, err));
+    *bytes = orphans.bytes;
     return OV_OK;
 }

@@ -24,4 +24,8 @@ struct ov_stats {
 OV_MUST_CHECK enum ov_status ov_stats(struct ov_repo *repo, struct ov_stats *out,
                                       struct ov_error *err);
 
+/* Bytes in packs and segments that no entry of the log names: left by interrupted work. */
+OV_MUST_CHECK enum ov_status ov_stats_orphans(struct ov_repo *repo, uint64_t *bytes,
+                                              struct ov_error *err);
+
 #endif

@@ -166,7 +166,7 @@ static void show_progress(struct take *take, struct ov_tree_builder *builder)
     const struct ov_snapshot_counts *counts = ov_tree_builder_counts(builder);
     const struct ov_progress progress = {
         .files = counts->files,
-        .bytes = counts->bytes,
+        .bytes = ov_tree_builder_bytes(builder),
         .total_files = take->parent.files,
         .total_bytes = take->parent.bytes,
         .current = ov_tree_builder_path(builder),

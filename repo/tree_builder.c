@@ -39,6 +39,7 @@ struct open_file {
     enum ov_bucket bucket;
     int64_t read_at;
     bool has_problem;
+    uint64_t size;      /* of the pieces so far */
     bool holds_side;    /* further pieces come: its side items wait in `side` */
     struct ov_buf side; /* each behind its length of 4 bytes */
     struct ov_buf xattrs;
@@ -129,6 +130,11 @@ void ov_tree_builder_close(struct ov_tree_builder *b)
 const struct ov_snapshot_counts *ov_tree_builder_counts(const struct ov_tree_builder *b)
 {
     return &b->counts;
+}
+
+uint64_t ov_tree_builder_bytes(const struct ov_tree_builder *b)
+{
+    return b->counts.bytes + (b->file.is_open ? b->file.size : 0);
 }
 
 const char *ov_tree_builder_path(const struct ov_tree_builder *b)
@@ -503,6 +509,7 @@ static enum ov_status add_object(struct ov_tree_builder *b, const struct ov_foun
         return follow_group(b, found, err);
     if (found->kind == OV_FOUND_OBJECT)
         OV_TRY(start_file(b, found, err));
+    b->file.size = found->size;
     OV_TRY(add_holes(b, found->c.holes, found->c.hole_count, err));
     OV_TRY(add_extents(b, found, err));
     if (found->problem) {

@@ -65,6 +65,9 @@ OV_MUST_CHECK enum ov_status ov_tree_builder_finish(struct ov_tree_builder *buil
 /* files, directories, others, bytes, errors; the rest stays 0. */
 const struct ov_snapshot_counts *ov_tree_builder_counts(const struct ov_tree_builder *builder);
 
+/* Bytes of files so far, with those of a large one whose pieces are still coming in. */
+uint64_t ov_tree_builder_bytes(const struct ov_tree_builder *builder);
+
 /* The path last worked on, with a NUL behind it. */
 const char *ov_tree_builder_path(const struct ov_tree_builder *builder);
 

@@ -126,7 +126,6 @@ static enum ov_status compare(void *context, enum ov_found_kind kind, struct ov_
     if (kind == OV_FOUND_LEAVE)
         return OV_OK;
     v->progress.files += node->kind == OV_NODE_REGULAR;
-    v->progress.bytes += leader.len ? 0 : node->size;
     while (v->has_event && ov_path_compare(below_start(v, v->event.path), path) < 0)
         OV_TRY(tell_missing(v, err));
     v->result->objects++;
@@ -190,6 +189,7 @@ static enum ov_status read_directory(struct verify *v, struct ov_workers *worker
         status = ov_tree_builder_add(builder, batch, err);
         ov_scanner_recycle(scanner, batch);
         OV_TRY(status);
+        v->progress.bytes = ov_tree_builder_bytes(builder);
         v->progress.current = ov_tree_builder_path(builder);
         ov_report_progress(v->options->report, &v->progress);
         OV_TRY(ov_report_poll(v->options->report, err));

@@ -86,18 +86,6 @@ static enum ov_status write_tee(void *context, const void *data, size_t len, str
 typedef enum ov_status archive_fn(struct exporting *e, size_t layer, const struct ov_sink *sink,
                                   struct ov_error *err);
 
-static const char *media_type_of(enum ov_packing packing)
-{
-    switch (packing) {
-    case OV_PACKING_GZIP:
-        return OV_MEDIA_LAYER_GZIP;
-    case OV_PACKING_ZSTD:
-        return OV_MEDIA_LAYER_ZSTD;
-    default:
-        return OV_MEDIA_LAYER;
-    }
-}
-
 /* Compresses an archive into a new blob. diff_id: of the archive. */
 static enum ov_status pack_layer(struct exporting *e, size_t number, archive_fn *write,
                                  enum ov_digest_algorithm algorithm, struct ov_digest *diff_id,
@@ -117,7 +105,8 @@ static enum ov_status pack_layer(struct exporting *e, size_t number, archive_fn 
     OV_TRY(write(e, number, &sink, err));
     OV_TRY(ov_packing_writer_finish(packer, err));
     ov_digester_final(digester, diff_id);
-    snprintf(descriptor->media_type, sizeof(descriptor->media_type), "%s", media_type_of(packing));
+    snprintf(descriptor->media_type, sizeof(descriptor->media_type), "%s",
+             ov_packing_media_type(packing));
     return ov_destination_blob_end(e->destination, &descriptor->digest, &descriptor->size, err);
 }
 

@@ -83,9 +83,34 @@ static enum ov_status put_token(struct pass *pass, struct incoming *layer,
     uint8_t head[8];
     if (pass->p->options->flatten)
         return OV_OK;
-    ov_store64(head, number << 1 | (uint64_t)token);
+    ov_store64(head, number << OV_LAYER_TOKEN_BITS | (uint64_t)token);
     OV_TRY(ov_spill_append(&layer->found.parts, head, sizeof(head), err));
     return ov_spill_append(&layer->found.parts, bytes.data, bytes.len, err);
+}
+
+static bool is_zero(struct ov_bytes bytes)
+{
+    return bytes.len && bytes.data[0] == 0 &&
+           memcmp(bytes.data, bytes.data + 1, bytes.len - 1) == 0;
+}
+
+static enum ov_status put_literal(struct pass *pass, struct incoming *layer, struct ov_bytes bytes,
+                                  struct ov_error *err)
+{
+    return is_zero(bytes)
+               ? put_token(pass, layer, OV_LAYER_ZEROS, bytes.len, (struct ov_bytes){0}, err)
+               : put_token(pass, layer, OV_LAYER_LITERAL, bytes.len, bytes, err);
+}
+
+/* A long run of the archive: only what it takes to find its chunks is set aside. */
+static enum ov_status put_stored(struct pass *pass, struct incoming *layer,
+                                 const struct ov_layer_part *part, struct ov_error *err)
+{
+    uint64_t ignored = 0;
+    if (pass->p->options->flatten)
+        return OV_OK;
+    OV_TRY(put_token(pass, layer, OV_LAYER_CHUNKS, part->extent_count, (struct ov_bytes){0}, err));
+    return put_pieces(pass, part, &layer->found.parts, &ignored, err);
 }
 
 static enum ov_status append_text(struct ov_spill *spill, struct ov_bytes text,
@@ -128,18 +153,6 @@ static enum ov_status put_entry(struct pass *pass, struct incoming *layer,
                         : OV_OK;
 }
 
-static const char *media_type_of(enum ov_packing packing)
-{
-    switch (packing) {
-    case OV_PACKING_GZIP:
-        return OV_MEDIA_LAYER_GZIP;
-    case OV_PACKING_ZSTD:
-        return OV_MEDIA_LAYER_ZSTD;
-    default:
-        return OV_MEDIA_LAYER;
-    }
-}
-
 static enum ov_status end_layer(struct pass *pass, unsigned number,
                                 const struct ov_layer_part *part, struct ov_error *err)
 {
@@ -154,7 +167,7 @@ static enum ov_status end_layer(struct pass *pass, unsigned number,
     if (source->descriptor.digest.algorithm != OV_DIGEST_NONE)
         digest = ov_digest_text(&source->descriptor.digest);
     OV_TRY(ov_text_copy(digest.text, &record->digest, err));
-    OV_TRY(ov_text_copy(*media_type ? media_type : media_type_of(part->packing),
+    OV_TRY(ov_text_copy(*media_type ? media_type : ov_packing_media_type(part->packing),
                         &record->media_type, err));
     pass->result->layer_bytes += part->size;
     pass->result->blob_bytes += part->blob_size;
@@ -177,7 +190,9 @@ static enum ov_status take_part(struct pass *pass, unsigned number,
     OV_TRY(open_layer(pass, layer, err));
     switch (part->kind) {
     case OV_LAYER_PART_LITERAL:
-        return put_token(pass, layer, OV_LAYER_LITERAL, part->literal.len, part->literal, err);
+        return put_literal(pass, layer, part->literal, err);
+    case OV_LAYER_PART_STORED:
+        return put_stored(pass, layer, part, err);
     case OV_LAYER_PART_CONTENTS:
         return put_contents(pass, layer, part, err);
     case OV_LAYER_PART_ENTRY:

@@ -1,12 +1,9 @@
 #include "engine/msgpack_writer.h"
 #include "repo/image/import_layers.h"
 #include "repo/image/merge.h"
-#include "repo/pieces.h"
 #include "repo/recipe_item.h"
 #include "repo/tree_store.h"
 
-/* Longer runs of bytes that are no file's contents are stored as chunks. */
-#define LITERAL_RUN_MAX ((size_t)64 << 10)
 #define ZERO_RUN_MIN 1024
 
 struct recipe {
@@ -16,14 +13,12 @@ struct recipe {
     const struct ov_merge *merge;
     struct ov_sequence_builder *builder;
     struct ov_buf encoded;
-    struct ov_pieces pieces;
 };
 
 static void release_recipe(struct recipe *recipe)
 {
     ov_sequence_builder_close(recipe->builder);
     ov_buf_release(&recipe->encoded);
-    ov_pieces_release(&recipe->pieces);
 }
 
 static enum ov_status add_item(struct recipe *recipe, const struct ov_recipe_item *item,
@@ -54,28 +49,6 @@ static enum ov_status add_chunk(struct recipe *recipe, const struct ov_extent *e
     return extent->is_zero ? add_zeros(recipe, extent->length, err) : add_item(recipe, &item, err);
 }
 
-/* Stores a long run of bytes like a file. */
-static enum ov_status add_run(struct recipe *recipe, struct ov_bytes bytes, struct ov_error *err)
-{
-    struct ov_splitter splitter;
-    struct ov_pieces *pieces = &recipe->pieces;
-    size_t consumed;
-    ov_splitter_init(&splitter, &ov_chunker_v1);
-    pieces->count = 0;
-    OV_TRY(ov_pieces_cut(&splitter, bytes, true, pieces, &consumed, err));
-    for (size_t i = 0; i < pieces->count; i++) {
-        struct ov_extent *extent = &pieces->extents[i];
-        if (!extent->is_zero) {
-            struct ov_bytes data = ov_bytes_of(pieces->data[i], (size_t)extent->length);
-            ov_id_compute(OV_KIND_DATA, data.data, data.len, &extent->id);
-            OV_TRY(ov_object_writer_put(recipe->pass->writer, OV_KIND_DATA, OV_BUCKET_BY_CONTENT,
-                                        &extent->id, data, NULL, err));
-        }
-        OV_TRY(add_chunk(recipe, extent, err));
-    }
-    return OV_OK;
-}
-
 static size_t trailing_zeros(struct ov_bytes bytes)
 {
     size_t n = 0;
@@ -87,8 +60,6 @@ static size_t trailing_zeros(struct ov_bytes bytes)
 static enum ov_status add_literal(struct recipe *recipe, struct ov_bytes bytes,
                                   struct ov_error *err)
 {
-    if (bytes.len > LITERAL_RUN_MAX)
-        return add_run(recipe, bytes, err);
     size_t zeros = trailing_zeros(bytes);
     if (zeros < ZERO_RUN_MIN)
         zeros = 0;
@@ -121,6 +92,33 @@ static enum ov_status add_contents(struct recipe *recipe, uint64_t offset, struc
     return OV_OK;
 }
 
+/* The token at *at, which moves on to the next. */
+static enum ov_status add_token(struct recipe *recipe, uint64_t *at, struct ov_error *err)
+{
+    const uint8_t *map = recipe->found->parts.map;
+    uint64_t head = ov_load64(map + *at);
+    uint64_t number = head >> OV_LAYER_TOKEN_BITS;
+    *at += 8;
+    switch ((enum ov_layer_token)(head & ((1u << OV_LAYER_TOKEN_BITS) - 1))) {
+    case OV_LAYER_CONTENTS:
+        return add_contents(recipe, number, err);
+    case OV_LAYER_ZEROS:
+        return add_zeros(recipe, number, err);
+    case OV_LAYER_LITERAL:
+        *at += number;
+        return add_literal(recipe, ov_bytes_of(map + *at - number, (size_t)number), err);
+    case OV_LAYER_CHUNKS:
+        break;
+    }
+    for (; number; number--) {
+        struct ov_extent extent; /* not aligned there */
+        memcpy(&extent, map + *at, sizeof(extent));
+        *at += sizeof(extent);
+        OV_TRY(add_chunk(recipe, &extent, err));
+    }
+    return OV_OK;
+}
+
 enum ov_status ov_import_recipe(const struct ov_import_pass *pass,
                                 const struct ov_layer_found *found, size_t layer,
                                 const struct ov_merge *merge, struct ov_owned_sequence *out,
@@ -132,15 +130,7 @@ enum ov_status ov_import_recipe(const struct ov_import_pass *pass,
     struct ov_sequence sequence;
     OV_TRY(ov_sequence_builder_open(OV_SEQUENCE_RECIPE, &store.objects, &recipe.builder, err));
     for (uint64_t at = 0; at < found->parts.size;) {
-        uint64_t head = ov_load64(found->parts.map + at);
-        uint64_t number = head >> 1;
-        at += 8;
-        if ((head & 1) == OV_LAYER_CONTENTS) {
-            OV_TRY(add_contents(&recipe, number, err));
-            continue;
-        }
-        OV_TRY(add_literal(&recipe, ov_bytes_of(found->parts.map + at, (size_t)number), err));
-        at += number;
+        OV_TRY(add_token(&recipe, &at, err));
         OV_TRY(ov_report_poll(pass->options->report, err));
     }
     OV_TRY(ov_sequence_builder_finish(recipe.builder, &sequence, err));

@@ -61,15 +61,18 @@ static bool is_same(const struct ov_snapshot_image *a, const struct ov_snapshot_
     return true;
 }
 
-static enum ov_status take_layers(const struct ov_image *image, struct ov_snapshot_image *known,
+static enum ov_status take_layers(const struct ov_import_pass *pass,
+                                  const struct ov_snapshot_image *known,
                                   struct ov_snapshot_image *out, struct ov_error *err)
 {
     for (size_t i = 0; i < out->layer_count; i++) {
-        struct ov_layer_record *to = &out->layers[i], *from = &known->layers[i];
-        const struct ov_descriptor *descriptor = &image->layers[i].descriptor;
+        struct ov_layer_record *to = &out->layers[i];
+        const struct ov_layer_record *from = &known->layers[i];
+        const struct ov_descriptor *descriptor = &pass->image->layers[i].descriptor;
         bool has_blob = descriptor->digest.algorithm != OV_DIGEST_NONE;
         to->size = from->size;
-        OV_TRY(ov_owned_sequence_copy(&from->recipe.sequence, &to->recipe, err));
+        if (!pass->options->flatten)
+            OV_TRY(ov_owned_sequence_copy(&from->recipe.sequence, &to->recipe, err));
         OV_TRY(ov_text_copy(has_blob ? ov_digest_text(&descriptor->digest).text : from->digest,
                             &to->digest, err));
         OV_TRY(ov_text_copy(has_blob ? descriptor->media_type : from->media_type, &to->media_type,
@@ -97,7 +100,7 @@ static enum ov_status try_snapshot(const struct ov_import_pass *pass,
     snapshot->counts = known.counts;
     snapshot->counts.files_unmodified = known.counts.files;
     snapshot->counts.files_new = snapshot->counts.files_changed = 0;
-    return take_layers(pass->image, &known.image, &snapshot->image, err);
+    return take_layers(pass, &known.image, &snapshot->image, err);
 }
 
 enum ov_status ov_known_image_take(const struct ov_import_pass *pass, struct ov_snapshot *snapshot,

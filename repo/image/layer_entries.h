@@ -58,11 +58,14 @@ static inline const uint8_t *ov_layer_entry_xattrs(const struct ov_layer_entry *
     return contents.data + contents.len;
 }
 
-/* What follows in the recipe's spill. Each token is a le64 with the number shifted left by one. */
+/* What follows in the recipe's spill. Each token is a le64 with its number shifted left by two. */
 enum ov_layer_token {
-    OV_LAYER_LITERAL = 0, /* number of bytes, which follow */
-    OV_LAYER_CONTENTS = 1 /* contents of the entry at this offset of the entries' spill */
+    OV_LAYER_LITERAL = 0,  /* number of bytes, which follow */
+    OV_LAYER_CONTENTS = 1, /* contents of the entry at this offset of the entries' spill */
+    OV_LAYER_ZEROS = 2,    /* number of zero bytes */
+    OV_LAYER_CHUNKS = 3,   /* number of extents, which follow */
 };
+#define OV_LAYER_TOKEN_BITS 2
 
 struct ov_layer_found {
     struct ov_spill entries;

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 
 #define BATCH_PARTS 1024
-#define BATCH_ARENA ((size_t)1 << 20) /* of headers and the like, before a batch is sent */
-#define BATCH_ROOM ((size_t)1 << 20)  /* of contents: more than any chunk and zero run need */
+#define BATCH_ARENA ((size_t)1 << 20)  /* of headers and the like, before a batch is sent */
+#define LITERAL_MAX ((size_t)64 << 10) /* what is longer is cut like a file */
+#define BATCH_ROOM ((size_t)1 << 20)   /* of contents: more than any chunk and zero run need */
 
 struct ov_layer_threads {
     struct ov_layer_threads_options options;
@@ -49,7 +50,8 @@ struct layer {
     uint64_t size;
     uint64_t left_out_xattrs;
     struct cutter contents;
-    struct cutter kept; /* of the blob */
+    struct cutter stored; /* of long runs that are no contents */
+    struct cutter kept;   /* of the blob */
 };
 
 /* ---- Batches ---- */
@@ -270,51 +272,54 @@ static void count_bytes(struct layer *layer, const void *data, size_t len)
     layer->size += len;
 }
 
+/*
+ * A run of the archive that is no contents. Batches of a layer are taken in the order in which they
+ * are sent: what came before a long run is sent before it.
+ */
 static enum ov_status add_literal(struct layer *layer, struct ov_bytes bytes, struct ov_error *err)
 {
     struct ov_layer_part *part;
     if (bytes.len == 0)
         return OV_OK;
+    if (bytes.len > LITERAL_MAX) {
+        OV_TRY(submit(layer, &layer->contents, err));
+        begin_stream(&layer->stored);
+        OV_TRY(feed(layer, &layer->stored, bytes.data, bytes.len, err));
+        OV_TRY(cut(layer, &layer->stored, true, err));
+        return submit(layer, &layer->stored, err);
+    }
     OV_TRY(add_part(layer, &layer->contents, OV_LAYER_PART_LITERAL, bytes.len, &part, err));
     return ov_arena_copy(&layer->contents.batch->arena, bytes, &part->literal, err);
 }
 
-static enum ov_status read_contents(struct layer *layer, struct ov_error *err)
+/*
+ * Reads the contents of a file. The stored bytes of a sparse one are no contents: they are cut by
+ * themselves beside them, and are in the recipe instead.
+ */
+static enum ov_status read_contents(struct layer *layer, bool is_sparse, struct ov_error *err)
 {
     struct cutter *cutter = &layer->contents;
     struct ov_tar_piece piece;
     enum ov_status status;
+    if (is_sparse)
+        OV_TRY(submit(layer, cutter, err));
     begin_stream(cutter);
+    begin_stream(&layer->stored);
     while ((status = ov_tar_reader_read(layer->tar, &piece, err)) == OV_OK) {
         if (!piece.data) {
             OV_TRY(feed_hole(layer, cutter, piece.len, err));
             continue;
         }
         count_bytes(layer, piece.data, (size_t)piece.len);
+        if (is_sparse)
+            OV_TRY(feed(layer, &layer->stored, piece.data, (size_t)piece.len, err));
         OV_TRY(feed(layer, cutter, piece.data, (size_t)piece.len, err));
     }
     OV_TRY(status);
-    return cutter->total > OV_INLINE_FILE_MAX ? cut(layer, cutter, true, err) : OV_OK;
-}
-
-/* The stored bytes of a sparse file are kept beside its contents, as literals. */
-static enum ov_status read_sparse(struct layer *layer, struct ov_error *err)
-{
-    struct cutter *cutter = &layer->contents;
-    struct ov_tar_piece piece;
-    enum ov_status status;
-    begin_stream(cutter);
-    while ((status = ov_tar_reader_read(layer->tar, &piece, err)) == OV_OK) {
-        if (!piece.data) {
-            OV_TRY(feed_hole(layer, cutter, piece.len, err));
-            continue;
-        }
-        struct ov_bytes bytes = ov_bytes_of(piece.data, (size_t)piece.len);
-        count_bytes(layer, bytes.data, bytes.len);
-        OV_TRY(add_literal(layer, bytes, err));
-        OV_TRY(feed(layer, cutter, bytes.data, bytes.len, err));
+    if (is_sparse && layer->stored.total) {
+        OV_TRY(cut(layer, &layer->stored, true, err));
+        OV_TRY(submit(layer, &layer->stored, err));
     }
-    OV_TRY(status);
     return cutter->total > OV_INLINE_FILE_MAX ? cut(layer, cutter, true, err) : OV_OK;
 }
 
@@ -328,7 +333,7 @@ static enum ov_status read_entry(struct layer *layer, const struct ov_tar_entry 
     bool has_contents = tar->kind == OV_NODE_REGULAR && !tar->is_link && tar->size > 0;
     bool is_sparse = has_contents && tar->size != tar->stored_size;
     if (has_contents)
-        OV_TRY(is_sparse ? read_sparse(layer, err) : read_contents(layer, err));
+        OV_TRY(read_contents(layer, is_sparse, err));
     OV_TRY(
         add_part(layer, cutter, OV_LAYER_PART_ENTRY, tar->path.len + tar->target.len, &part, err));
     OV_TRY(layer_entry_make(tar, layer->what, &cutter->batch->arena, part, &layer->left_out_xattrs,
@@ -404,8 +409,10 @@ static void release_layer(struct layer *layer)
     ov_image_blob_close(layer->blob);
     ov_digester_close(layer->digester);
     ov_pieces_release(&layer->contents.pieces);
+    ov_pieces_release(&layer->stored.pieces);
     ov_pieces_release(&layer->kept.pieces);
     free_batch(layer->contents.batch);
+    free_batch(layer->stored.batch);
     free_batch(layer->kept.batch);
 }
 
@@ -417,6 +424,7 @@ static enum ov_status read_layer(struct ov_layer_threads *threads, unsigned numb
         .threads = threads,
         .number = number,
         .contents = {.kind = OV_LAYER_PART_CONTENTS},
+        .stored = {.kind = OV_LAYER_PART_STORED},
         .kept = {.kind = OV_LAYER_PART_BLOB},
     };
     const struct ov_image *image = threads->options.image;

@@ -21,6 +21,7 @@ enum ov_layer_part_kind {
     OV_LAYER_PART_LITERAL,  /* bytes of the archive that are no contents */
     OV_LAYER_PART_CONTENTS, /* pieces of the contents of the entry that comes next */
     OV_LAYER_PART_ENTRY,    /* an entry, whose contents have come */
+    OV_LAYER_PART_STORED,   /* pieces of a long run of the archive that is no file's contents */
     OV_LAYER_PART_BLOB,     /* pieces of the blob itself */
     OV_LAYER_PART_END,      /* the layer is whole, and all digests are right */
 };
@@ -28,7 +29,7 @@ enum ov_layer_part_kind {
 struct ov_layer_part {
     enum ov_layer_part_kind kind;
     struct ov_bytes literal;
-    /* CONTENTS, BLOB */
+    /* CONTENTS, STORED, BLOB */
     enum ov_bucket bucket;
     struct ov_extent *extents;
     const uint8_t **data; /* of each extent; NULL for zeros */

@@ -1,4 +1,5 @@
 #include "repo/image/document_internal.h"
+#include "repo/image/unpack.h"
 
 #define NAME_MAX_LENGTH 127
 
@@ -64,4 +65,16 @@ bool ov_media_type_is_config(const char *media_type)
 {
     static const char *const types[] = {OV_MEDIA_CONFIG, OV_MEDIA_DOCKER_CONFIG, OV_MEDIA_OCTETS};
     return is_one_of(media_type, types, OV_ARRAY_LEN(types));
+}
+
+const char *ov_packing_media_type(enum ov_packing packing)
+{
+    switch (packing) {
+    case OV_PACKING_GZIP:
+        return OV_MEDIA_LAYER_GZIP;
+    case OV_PACKING_ZSTD:
+        return OV_MEDIA_LAYER_ZSTD;
+    default:
+        return OV_MEDIA_LAYER;
+    }
 }

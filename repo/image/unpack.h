@@ -17,6 +17,9 @@ enum ov_packing {
     OV_PACKING_ZSTD = 2,
 };
 
+/* The media type of an OCI layer that is packed so. */
+const char *ov_packing_media_type(enum ov_packing packing);
+
 struct ov_unpacker;
 
 /*

@@ -191,9 +191,9 @@ class Sandbox:
     def summary(self, *args, code=0, **keywords):
         return self.expect(code, "--json", *args, **keywords).summary()
 
-    def start(self, *args):
+    def start(self, *args, repo=None):
         """A process in the background; ended with the sandbox if need be."""
-        process = subprocess.Popen(self.words(args), stdin=subprocess.DEVNULL,
+        process = subprocess.Popen(self.words(args, repo), stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                    env=self.environ, cwd=self.root)
         self.processes.append(process)

@@ -1,7 +1,7 @@
 /* Reading directories: order, batches, contents, links, and files that change meanwhile. */
 #include "engine/base/file.h"
 #include "engine/chunker.h"
-#include "repo/scan.h"
+#include "repo/scan_internal.h"
 #include "tests/support/failing_alloc.h"
 #include "tests/support/scan_maker.h"
 #include "tests/support/tree_text.h"
@@ -468,6 +468,22 @@ START_TEST(no_memory_is_a_status)
 }
 END_TEST
 
+/* What is wrong with a file is not forgotten for want of memory. */
+START_TEST(a_problem_stays_one_without_memory)
+{
+    struct ov_scan_batch batch = {0};
+    struct ov_found found = {0};
+    test_fail_allocation(1);
+    ov_scan_note_change(&batch, &found);
+    ck_assert(test_allocation_has_failed());
+    ck_assert_ptr_nonnull(found.problem);
+    ck_assert_int_eq(found.problem->status, OV_ERR_NO_MEMORY);
+    ov_scan_note_change(&batch, &found);
+    ck_assert_str_eq(found.problem->message, "changed while it was being read");
+    ov_arena_release(&batch.arena);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -486,6 +502,7 @@ int main(void)
         a_directory_that_cannot_be_read_is_missing,
         a_root_that_cannot_be_read_is_an_error,
         no_memory_is_a_status,
+        a_problem_stays_one_without_memory,
     };
     return test_main("scan", tests, OV_ARRAY_LEN(tests));
 }

@@ -45,6 +45,7 @@ struct fixture {
     unsigned polls, stop_at; /* the poll that says stop; 0: none */
     bool breaks;             /* storage fails from then on */
     unsigned passes;         /* over the whole tree */
+    uint64_t shown, steps;   /* bytes of progress, and how often there were more */
     struct ov_buf text;
     /* Of the other writer: what it does before the next entry of the log is written. */
     void (*meanwhile)(struct fixture *f);
@@ -62,6 +63,8 @@ static void note_progress(void *context, const struct ov_progress *progress)
 {
     struct fixture *f = context;
     f->passes += progress->current[0] == '\0';
+    f->steps += progress->bytes > f->shown;
+    f->shown = progress->bytes;
 }
 
 static bool is_cancelled(void *context)
@@ -122,6 +125,7 @@ static enum ov_status take(struct fixture *f)
     f->options.time++;
     f->passes = 0;
     f->polls = 0;
+    f->shown = f->steps = 0;
     ov_buf_clear(&f->warnings);
     ov_error_clear(&test_error);
     return ov_take(f->repo, &f->options, &f->result, &test_error);
@@ -367,6 +371,17 @@ START_TEST(long_runs_adopt_on_the_way)
     ck_assert_uint_gt(ov_repo_state(f.repo)->number, before + 2);
     expect_all(&f);
     ck_assert_uint_gt(record_of(&f)->pack_count, 2);
+}
+END_TEST
+
+START_TEST(progress_is_seen_inside_large_files)
+{
+    FIXTURE;
+    test_scan_random(&f.source, "large", 1, 6500000);
+    TEST_OK(take(&f));
+    ck_assert_uint_ge(f.steps, 6);
+    ck_assert_uint_eq(f.shown, 6540005);
+    ck_assert_uint_eq(f.result.counts.bytes, 6540005);
 }
 END_TEST
 
@@ -761,6 +776,7 @@ int main(void)
         a_dry_run_leaves_no_trace,
         a_cache_that_cannot_be_written_is_told_of,
         long_runs_adopt_on_the_way,
+        progress_is_seen_inside_large_files,
         the_table_is_written_and_knows_what_was_read,
         a_file_that_the_table_knows_is_not_read,
         chunks_that_the_table_knows_and_nobody_has_are_read,
