@@ -35,6 +35,7 @@ static struct ov_snapshot make_snapshot(void)
     set_text(&image->manifest_type, "type");
     image->config = stream_of(257);
     set_text(&image->os, "linux");
+    set_text(&image->architecture, "arm64");
     set_text(&image->variant, "v8");
     image->index = stream_of(256);
     set_text(&image->index_type, "index");
@@ -79,7 +80,7 @@ START_TEST(images_come_back)
     const struct ov_snapshot_image *image = &back.image;
     ck_assert(image->manifest.size == OV_STORED_DOCUMENT_MAX && image->layer_count == 3);
     ck_assert_str_eq(image->os, "linux");
-    ck_assert_ptr_null(image->architecture);
+    ck_assert_str_eq(image->architecture, "arm64");
     ck_assert_str_eq(image->variant, "v8");
     ck_assert_str_eq(image->layers[1].diff_id, LONG_ID);
     ck_assert(image->layers[0].size == 0 && !image->layers[0].digest);
@@ -253,7 +254,8 @@ START_TEST(values_are_strict)
     ck_assert_int_eq(WITH(22, "\xc4\x01x"), OV_ERR_CORRUPT);
     ck_assert_int_eq(WITH(20, "\x82\x01\x01\x02\xc4\x01x"), OV_ERR_CORRUPT); /* no type */
     ck_assert_int_eq(WITH(21, "\xa1x"), OV_ERR_CORRUPT);
-    ck_assert_int_eq(WITH(23, "\x93\xa1x\xa0\xa0"), OV_OK);
+    ck_assert_int_eq(WITH(23, "\x93\xa1x\xa1y\xa0"), OV_OK);
+    ck_assert_int_eq(WITH(23, "\x93\xa1x\xa0\xa0"), OV_ERR_CORRUPT);
     ck_assert_int_eq(WITH(23, "\x93\xa1x\xa1y\xa1z"), OV_OK);
     ck_assert_int_eq(WITH(23, "\x93\xa0\xa1y\xa1z"), OV_ERR_CORRUPT);
     ck_assert_int_eq(WITH(23, "\x92\xa1x\xa1y"), OV_ERR_CORRUPT);

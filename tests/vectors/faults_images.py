@@ -420,7 +420,7 @@ case("record-layer-without-recipe", "check", "layers in the record", "yes",
      layers=lambda b, layers: [edit(k3=None)(layers[0]), layers[1]])
 case("record-without-layers", "check", "layers in the record", "any",
      snapshot=lambda b, m: edit(k24=None)(m))
-accept("layer-twice", snapshot=lambda b, m: m | {
+accept("layer-twice", snapshot=lambda b, m: edit(k20=None, k21=None)(m) | {
     22: stream(b, config_of(m[24][:1] * 2)), 24: m[24][:1] * 2},
        record=lambda m: m | {13: m[13][:16] * 2})
 accept("blobs-kept", keep_blobs=True)
