@@ -181,6 +181,7 @@ void seed_lookup_table(void)
 
 struct ov_snapshot_record seed_record(uint8_t byte, struct ov_label *labels, struct ov_id *packs)
 {
+    static struct ov_layer_key layers[2]; /* all zero */
     labels[0] = (struct ov_label){(char *)(uintptr_t) "a", (char *)(uintptr_t) ""};
     labels[1] = (struct ov_label){(char *)(uintptr_t) "b", (char *)(uintptr_t) "value"};
     packs[0] = id_of(1);
@@ -200,6 +201,8 @@ struct ov_snapshot_record seed_record(uint8_t byte, struct ov_label *labels, str
         .packs = packs,
         .pack_count = 2,
         .errors = 1,
+        .layers = layers,
+        .layer_count = 2,
     };
 }
 
