@@ -5,6 +5,7 @@
 #include "tests/support/tree_text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 static void pack(struct test_archive *archive)
@@ -34,6 +35,73 @@ void test_archive_release(struct test_archive *archive)
     ov_buf_release(&archive->plain);
     ov_buf_release(&archive->blob);
 }
+
+/* ---- Layers ---- */
+
+void test_put_random(const char *name, uint64_t seed, size_t len)
+{
+    uint8_t *bytes = test_random_bytes(seed, len);
+    tar_put_entry('0', name, bytes, len);
+    free(bytes);
+}
+
+void test_put_link(char type, const char *name, const char *target)
+{
+    tar_put_header(type, name, 0);
+    tar_set_text(TAR_TARGET, target);
+}
+
+static void make_lowest(struct test_archive *archive)
+{
+    uint8_t *bytes = test_random_bytes(5, 512);
+    tar_put_header('5', "d/", 0);
+    tar_put_file("d/small", "small");
+    test_put_random("big", 1, 200000);
+    test_put_link('1', "d/link", "./big");
+    test_put_link('2', "symlink", "d/small");
+    tar_put_pax("GNU.sparse.size", "200000", "GNU.sparse.numblocks", "2", "GNU.sparse.map",
+                "100000,512,200000,0");
+    tar_put_entry('0', "sparse", bytes, 512);
+    test_put_random("deep/down/file", 2, 70000);
+    free(bytes);
+    tar_put_end();
+    test_archive_take(archive, OV_PACKING_GZIP);
+}
+
+static void make_second(struct test_archive *archive)
+{
+    static uint8_t zeros[300000];
+    uint8_t *bytes = test_random_bytes(6, 100000);
+    test_put_random("big", 3, 150000); /* the first one is at d/link alone now */
+    tar_put_file("d/.wh.small", "");
+    tar_put_file(".wh..wh.aufs", "a mark");
+    tar_put_pax("SCHILY.xattr.user.a", "value", "SCHILY.xattr.security.selinux", "of the host");
+    tar_put_file("new", "new");
+    tar_put_entry('0', "zeros", zeros, sizeof(zeros));
+    test_put_random("deep/down/file", 4, 400);
+    test_put_random("gone/file", 7, 30000);
+    tar_put_end();
+    tar_put(bytes, 100000); /* more than is kept as bytes */
+    free(bytes);
+    test_archive_take(archive, OV_PACKING_ZSTD);
+}
+
+static void make_empty(struct test_archive *archive)
+{
+    tar_put_file(".wh.gone", "");
+    tar_put_end();
+    test_archive_take(archive, OV_PACKING_ZSTD);
+}
+
+void test_archives_make(struct test_archive archives[TEST_ARCHIVES])
+{
+    make_lowest(&archives[0]);
+    make_second(&archives[1]);
+    make_empty(&archives[2]);
+    make_empty(&archives[3]);
+}
+
+/* ---- Layouts ---- */
 
 void test_layout_make(struct test_directory *layout)
 {

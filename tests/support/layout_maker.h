@@ -19,6 +19,17 @@ struct test_archive {
 void test_archive_take(struct test_archive *archive, enum ov_packing packing);
 void test_archive_release(struct test_archive *archive);
 
+/* Puts random bytes, or a hard link ('1') or symlink ('2'), into the archive being made. */
+void test_put_random(const char *name, uint64_t seed, size_t len);
+void test_put_link(char type, const char *name, const char *target);
+
+/*
+ * Layers with a bit of everything: replaced, removed and linked files, holes, zeros, xattrs, marks,
+ * bytes behind the end. The last two are the same.
+ */
+#define TEST_ARCHIVES 4
+void test_archives_make(struct test_archive archives[TEST_ARCHIVES]);
+
 /* An empty layout; test_directory_remove() removes it. */
 void test_layout_make(struct test_directory *layout);
 

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define LAYERS 4
+#define LAYERS TEST_ARCHIVES
 
 struct fixture {
     struct test_directory layout;
@@ -35,61 +35,6 @@ struct fixture {
 
 /* ---- A layout ---- */
 
-static void put_random(const char *name, uint64_t seed, size_t len)
-{
-    uint8_t *bytes = test_random_bytes(seed, len);
-    tar_put_entry('0', name, bytes, len);
-    free(bytes);
-}
-
-static void put_link(char type, const char *name, const char *target)
-{
-    tar_put_header(type, name, 0);
-    tar_set_text(TAR_TARGET, target);
-}
-
-static void make_lowest(struct test_archive *archive)
-{
-    uint8_t *bytes = test_random_bytes(5, 512);
-    tar_put_header('5', "d/", 0);
-    tar_put_file("d/small", "small");
-    put_random("big", 1, 200000);
-    put_link('1', "d/link", "./big");
-    put_link('2', "symlink", "d/small");
-    tar_put_pax("GNU.sparse.size", "200000", "GNU.sparse.numblocks", "2", "GNU.sparse.map",
-                "100000,512,200000,0");
-    tar_put_entry('0', "sparse", bytes, 512);
-    put_random("deep/down/file", 2, 70000);
-    free(bytes);
-    tar_put_end();
-    test_archive_take(archive, OV_PACKING_GZIP);
-}
-
-static void make_second(struct test_archive *archive)
-{
-    static uint8_t zeros[300000];
-    uint8_t *bytes = test_random_bytes(6, 100000);
-    put_random("big", 3, 150000); /* the first one is at d/link alone now */
-    tar_put_file("d/.wh.small", "");
-    tar_put_file(".wh..wh.aufs", "a mark");
-    tar_put_pax("SCHILY.xattr.user.a", "value", "SCHILY.xattr.security.selinux", "of the host");
-    tar_put_file("new", "new");
-    tar_put_entry('0', "zeros", zeros, sizeof(zeros));
-    put_random("deep/down/file", 4, 400);
-    put_random("gone/file", 7, 30000);
-    tar_put_end();
-    tar_put(bytes, 100000); /* more than is kept as bytes */
-    free(bytes);
-    test_archive_take(archive, OV_PACKING_ZSTD);
-}
-
-static void make_empty(struct test_archive *archive)
-{
-    tar_put_file(".wh.gone", "");
-    tar_put_end();
-    test_archive_take(archive, OV_PACKING_ZSTD);
-}
-
 static void set_image(const struct fixture *f, const struct test_archive *layers, size_t count)
 {
     struct ov_descriptor image = test_layout_image(&f->layout, "amd64", layers, count);
@@ -99,10 +44,7 @@ static void set_image(const struct fixture *f, const struct test_archive *layers
 static void make_layout(struct fixture *f)
 {
     test_layout_make(&f->layout);
-    make_lowest(&f->layers[0]);
-    make_second(&f->layers[1]);
-    make_empty(&f->layers[2]);
-    make_empty(&f->layers[3]);
+    test_archives_make(f->layers);
     set_image(f, f->layers, LAYERS);
 }
 
@@ -642,11 +584,11 @@ static void replace_layer(struct fixture *f, size_t i)
 START_TEST(broken_archives_are_refused)
 {
     FIXTURE;
-    put_random("file", 8, 100000);
+    test_put_random("file", 8, 100000);
     tar_archive.len -= 50000;
     replace_layer(&f, 0);
     expect_refused(&f, OV_ERR_CORRUPT, "layer 1");
-    put_link('1', "a", "nowhere");
+    test_put_link('1', "a", "nowhere");
     tar_put_end();
     replace_layer(&f, 0);
     expect_refused(&f, OV_ERR_INVALID, "layer 1: a is a hard link to nowhere");
@@ -688,7 +630,7 @@ START_TEST(no_single_failure_harms_what_is_there)
     TEST_OK(import(&f));
     struct ov_id before = f.results.items[0].snapshot;
     for (unsigned n = 1; n < 100; n++) {
-        put_random("file", 100 + n, 3000);
+        test_put_random("file", 100 + n, 3000);
         tar_put_end();
         replace_layer(&f, 2);
         test_faulty_backend_fail(f.repo->backend, TEST_CALL_ANY, NULL, n, 1, TEST_FAULT_ERROR);
