@@ -151,8 +151,10 @@ void ov_session_warn(struct ov_session *session, const char *path, const struct 
         if (ov_json_print(&json, stderr, &problem) >= 0)
             return;
     }
-    fprintf(stderr, "%s%s:%s ", ov_style(stderr, OV_STYLE_YELLOW), session->warning_word,
-            ov_style(stderr, OV_STYLE_RESET));
+    /* What a check only mentions is no fault. */
+    bool is_mention = error->status == OV_OK && strcmp(session->warning_word, "fault") == 0;
+    fprintf(stderr, "%s%s:%s ", ov_style(stderr, OV_STYLE_YELLOW),
+            is_mention ? "note" : session->warning_word, ov_style(stderr, OV_STYLE_RESET));
     if (path) {
         ov_print_name(stderr, ov_bytes_of_string(*path ? path : "."));
         fputs(": ", stderr);

@@ -159,6 +159,32 @@ static enum ov_status check_config(struct image_check *c, struct ov_error *err)
     return OV_OK;
 }
 
+/* The manifest names the config and the blobs of the layers. */
+static enum ov_status check_manifest(struct image_check *c, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
+    OV_AUTO(ov_buf_release) struct ov_buf config = {0};
+    OV_AUTO(ov_manifest_release) struct ov_manifest manifest = {0};
+    const struct ov_snapshot_image *image = c->image;
+    struct ov_digest digest;
+    if (!image->manifest.size || !image->layer_count)
+        return OV_OK;
+    OV_TRY(ov_stored_stream_read(c->objects, &image->manifest, &bytes, err));
+    OV_TRY(ov_stored_stream_read(c->objects, &image->config, &config, err));
+    OV_TRY(ov_manifest_parse(ov_buf_view(&bytes), image->manifest_type, "the manifest", &manifest,
+                             err));
+    OV_TRY(ov_digest_compute(manifest.config.digest.algorithm, ov_buf_view(&config), &digest, err));
+    bool fits = manifest.kind == OV_MANIFEST_IMAGE && manifest.count == image->layer_count &&
+                ov_digest_equal(&digest, &manifest.config.digest);
+    for (size_t i = 0; fits && i < image->layer_count; i++) {
+        const char *named = image->layers[i].digest;
+        fits = !named || strcmp(named, ov_digest_text(&manifest.items[i].digest).text) == 0;
+    }
+    return fits ? OV_OK
+                : ov_fail(err, OV_ERR_CORRUPT,
+                          "the manifest does not fit the config and the layers");
+}
+
 static enum ov_status check_record(const struct ov_snapshot_record *record,
                                    const struct ov_snapshot_image *image, struct ov_error *err)
 {
@@ -190,6 +216,7 @@ enum ov_status check_image(struct check *check, struct ov_objects *objects, stru
     OV_TRY(check_stream(&c, &image->config, "the config", err));
     OV_TRY(check_stream(&c, &image->index, "the index", err));
     OV_TRY(check_config(&c, err));
+    OV_TRY(check_manifest(&c, err));
     for (size_t i = 0; i < image->layer_count; i++) {
         enum ov_status status = check_layer(&c, &image->layers[i], err);
         if (status < 0)

@@ -74,6 +74,12 @@ enum ov_status ov_log_entry_remove_snapshot(struct ov_log_entry *entry, const st
 enum ov_status ov_log_entry_set_tag(struct ov_log_entry *entry, const char *name,
                                     const struct ov_id *snapshot, struct ov_error *err)
 {
+    for (size_t i = 0; i < entry->tag_count; i++) {
+        if (strcmp(entry->tags[i].name, name) == 0) {
+            entry->tags[i].snapshot = *snapshot;
+            return OV_OK;
+        }
+    }
     OV_TRY(ov_array_grow(&entry->tags, entry->tag_count, &entry->tag_capacity, sizeof(*entry->tags),
                          err));
     struct ov_tag_setting *tag = &entry->tags[entry->tag_count];
@@ -86,6 +92,10 @@ enum ov_status ov_log_entry_set_tag(struct ov_log_entry *entry, const char *name
 enum ov_status ov_log_entry_remove_tag(struct ov_log_entry *entry, const char *name,
                                        struct ov_error *err)
 {
+    for (size_t i = 0; i < entry->untagged_count; i++) {
+        if (strcmp(entry->untagged[i], name) == 0)
+            return OV_OK;
+    }
     OV_TRY(ov_array_grow(&entry->untagged, entry->untagged_count, &entry->untagged_capacity,
                          sizeof(*entry->untagged), err));
     OV_TRY(ov_text_copy(name, &entry->untagged[entry->untagged_count], err));

@@ -110,10 +110,15 @@ static void write_layer(struct ov_writer *w, const struct ov_layer_record *layer
     write_stream(w, 7, &layer->blob);
 }
 
+static size_t has_platform(const struct ov_snapshot_image *image)
+{
+    return ov_text_is_there(image->os) && ov_text_is_there(image->architecture);
+}
+
 size_t ov_snapshot_image_members(const struct ov_snapshot_image *image)
 {
     return (size_t)(image->manifest.size != 0) + ov_text_is_there(image->manifest_type) +
-           (image->config.size != 0) + ov_text_is_there(image->os) + (image->layer_count != 0) +
+           (image->config.size != 0) + has_platform(image) + (image->layer_count != 0) +
            (image->index.size != 0) + ov_text_is_there(image->index_type);
 }
 
@@ -127,7 +132,7 @@ void ov_snapshot_image_write(struct ov_writer *w, const struct ov_snapshot_image
     write_stream(w, MANIFEST, &image->manifest);
     ov_text_write_member(w, MANIFEST_TYPE, image->manifest_type);
     write_stream(w, CONFIG, &image->config);
-    if (ov_text_is_there(image->os)) {
+    if (has_platform(image)) {
         ov_write_uint(w, PLATFORM);
         ov_write_array(w, 3);
         write_text(w, image->os);
@@ -269,7 +274,7 @@ static enum ov_status read_layers(struct ov_cursor *c, struct ov_snapshot_image 
     return OV_OK;
 }
 
-/* Of the three texts of a platform all but the first may be empty. */
+/* Of the three texts of a platform the last may be empty. */
 static enum ov_status read_part(struct ov_cursor *c, bool may_be_empty, char **out,
                                 struct ov_error *err)
 {
@@ -288,7 +293,7 @@ static enum ov_status read_platform(struct ov_cursor *c, struct ov_snapshot_imag
 {
     OV_TRY(ov_read_array_exact(c, 3, err));
     OV_TRY(read_part(c, false, &image->os, err));
-    OV_TRY(read_part(c, true, &image->architecture, err));
+    OV_TRY(read_part(c, false, &image->architecture, err));
     return read_part(c, true, &image->variant, err);
 }
 

@@ -201,6 +201,43 @@ static enum ov_status describe(struct exporting *e, struct ov_bytes stored, cons
     return OV_OK;
 }
 
+/* What is stored was checked when it was imported: if it cannot be parsed now, it is damaged. */
+static enum ov_status as_damage(enum ov_status status, struct ov_error *err)
+{
+    if (status != OV_ERR_INVALID)
+        return status;
+    err->status = OV_ERR_CORRUPT;
+    return OV_ERR_CORRUPT;
+}
+
+static enum ov_status read_manifest(struct exporting *e, struct ov_buf *bytes,
+                                    struct ov_manifest *out, struct ov_error *err)
+{
+    const struct ov_snapshot_image *image = &e->snapshot.image;
+    if (!image->manifest.size)
+        return OV_OK;
+    OV_TRY(ov_stored_stream_read(e->objects, &image->manifest, bytes, err));
+    return as_damage(ov_manifest_parse(ov_buf_view(bytes), image->manifest_type,
+                                       "the stored manifest", out, err),
+                     err);
+}
+
+/* A manifest that is given back names the config and the layers that were written, and no others.
+ */
+static enum ov_status check_manifest(const struct exporting *e, const struct ov_manifest *manifest,
+                                     struct ov_bytes config, struct ov_error *err)
+{
+    struct ov_digest digest;
+    OV_TRY(ov_digest_compute(manifest->config.digest.algorithm, config, &digest, err));
+    bool fits = manifest->kind == OV_MANIFEST_IMAGE && manifest->count == e->layer_count &&
+                ov_digest_equal(&digest, &manifest->config.digest);
+    for (size_t i = 0; fits && i < e->layer_count; i++)
+        fits = ov_digest_equal(&manifest->items[i].digest, &e->layers[i].digest);
+    return fits ? OV_OK
+                : ov_fail(err, OV_ERR_CORRUPT,
+                          "the stored manifest does not fit the config and the layers");
+}
+
 static enum ov_status export_image(struct exporting *e, struct ov_error *err)
 {
     OV_AUTO(ov_buf_release) struct ov_buf config = {0};
@@ -212,11 +249,9 @@ static enum ov_status export_image(struct exporting *e, struct ov_error *err)
     for (size_t i = 0; i < e->layer_count; i++)
         OV_TRY(with_blobs ? export_blob(e, i, err) : export_recipe(e, i, err));
     OV_TRY(ov_stored_stream_read(e->objects, &image->config, &config, err));
-    if (image->manifest.size) {
-        OV_TRY(ov_stored_stream_read(e->objects, &image->manifest, &manifest, err));
-        OV_TRY(ov_manifest_parse(ov_buf_view(&manifest), image->manifest_type, "the manifest",
-                                 &parsed, err));
-    }
+    OV_TRY(read_manifest(e, &manifest, &parsed, err));
+    if (with_blobs)
+        OV_TRY(check_manifest(e, &parsed, ov_buf_view(&config), err));
     /* As the original calls it only when the original manifest stands. */
     OV_TRY(put_document(e, ov_buf_view(&config),
                         with_blobs && *parsed.config.media_type ? parsed.config.media_type
@@ -252,7 +287,9 @@ static enum ov_status export_tree(struct exporting *e, struct ov_error *err)
         OV_TRY(ov_buf_append(&base, e->options->config.data, e->options->config.len, err));
     else if (image->config.size)
         OV_TRY(ov_stored_stream_read(e->objects, &image->config, &base, err));
-    OV_TRY(ov_config_write(ov_buf_view(&base), choice, &diff_id, "ociv2 export", &config, err));
+    enum ov_status status =
+        ov_config_write(ov_buf_view(&base), choice, &diff_id, "ociv2 export", &config, err);
+    OV_TRY(e->options->config.len ? status : as_damage(status, err));
     OV_TRY(put_document(e, ov_buf_view(&config), OV_MEDIA_CONFIG, &e->config, err));
     e->result->is_same_config = false;
     return describe(e, (struct ov_bytes){0}, NULL, err);
@@ -280,6 +317,17 @@ static uint64_t expected_bytes(const struct exporting *e, bool as_image)
     return total;
 }
 
+/* Whether an image was imported that has no layers: else its tree is all there is of it. */
+static enum ov_status has_no_layers(struct exporting *e, bool *out, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
+    OV_AUTO(ov_manifest_release) struct ov_manifest manifest = {0};
+    OV_TRY(read_manifest(e, &bytes, &manifest, err));
+    *out =
+        e->snapshot.image.config.size && manifest.kind == OV_MANIFEST_IMAGE && manifest.count == 0;
+    return OV_OK;
+}
+
 /* Writes all blobs of a snapshot, and makes its manifest. */
 static enum ov_status export_snapshot(struct exporting *e, const struct ov_snapshot_record *record,
                                       struct ov_error *err)
@@ -291,6 +339,8 @@ static enum ov_status export_snapshot(struct exporting *e, const struct ov_snaps
     bool is_plain = ov_destination_wants_plain_layers(e->destination);
     bool as_image =
         (can.layers || (can.manifest && !is_plain)) && !options->single_layer && !has_changes;
+    if (as_image && e->snapshot.image.layer_count == 0)
+        OV_TRY(has_no_layers(e, &as_image, err));
     e->layer_count = as_image ? e->snapshot.image.layer_count : 1;
     e->layers = calloc(e->layer_count + 1, sizeof(*e->layers));
     if (!e->layers)

@@ -175,6 +175,27 @@ static enum ov_status import_one(struct import *import, size_t i, struct ov_erro
 
 /* ---- The commit ---- */
 
+/* An index may list the same image twice. */
+static bool is_added(const struct ov_log_entry *entry, const struct ov_id *snapshot)
+{
+    for (size_t i = 0; i < entry->snapshot_count; i++) {
+        if (ov_id_equal(&entry->snapshots[i].id, snapshot))
+            return true;
+    }
+    return false;
+}
+
+static bool is_set(const struct ov_log_entry *entry, const char *name)
+{
+    for (size_t i = 0; i < entry->tag_count; i++) {
+        if (strcmp(entry->tags[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Of several images for one platform the first has the tag, as it is the one that is taken by name.
+ */
 static enum ov_status set_tags(struct import *import, const struct ov_state *state, size_t i,
                                struct ov_log_entry *entry, struct ov_error *err)
 {
@@ -189,7 +210,8 @@ static enum ov_status set_tags(struct import *import, const struct ov_state *sta
             if (tag)
                 result->tag_was = tag->snapshot;
         }
-        OV_TRY(ov_log_entry_set_tag(entry, name, &result->snapshot, err));
+        if (!is_set(entry, name))
+            OV_TRY(ov_log_entry_set_tag(entry, name, &result->snapshot, err));
     }
     return OV_OK;
 }
@@ -200,8 +222,9 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
     struct import *import = context;
     OV_TRY(ov_object_writer_plan(import->writer, state, entry, err));
     for (size_t i = 0; i < import->list.count; i++) {
-        if (!ov_state_snapshot(state, &import->made[i].record.id))
-            OV_TRY(ov_log_entry_add_snapshot(entry, &import->made[i].record, err));
+        const struct ov_snapshot_record *record = &import->made[i].record;
+        if (!ov_state_snapshot(state, &record->id) && !is_added(entry, &record->id))
+            OV_TRY(ov_log_entry_add_snapshot(entry, record, err));
         OV_TRY(set_tags(import, state, i, entry, err));
     }
     /* Platforms that the names had before, and this image lacks, are theirs no longer. */

@@ -89,7 +89,10 @@ static enum ov_status try_snapshot(const struct ov_import_pass *pass,
 {
     OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
     OV_AUTO(ov_snapshot_release) struct ov_snapshot known = {0};
-    OV_TRY(ov_objects_load(objects, OV_KIND_SNAPSHOT, &record->id, &bytes, err));
+    enum ov_status status = ov_objects_load(objects, OV_KIND_SNAPSHOT, &record->id, &bytes, err);
+    if (status == OV_ERR_CORRUPT)
+        return OV_OK; /* damaged or gone: the layers are there to be read */
+    OV_TRY(status);
     OV_TRY(ov_snapshot_decode(ov_buf_view(&bytes), &known, err));
     if (!is_same(&known.image, &snapshot->image))
         return OV_OK;

@@ -120,64 +120,30 @@ static enum ov_status sort(struct ov_merge *merge, struct ov_error *err)
     return OV_OK;
 }
 
-/* ---- What is below a path ---- */
-
-static uint32_t newer(const struct ov_merge *merge, uint32_t a, uint32_t b)
-{
-    if (a == NO_ITEM || b == NO_ITEM)
-        return a == NO_ITEM ? b : a;
-    return compare_positions(merge->items[a].at, merge->items[b].at) < 0 ? b : a;
-}
-
-/* From the end: what lies below a path has all been met before the path itself. */
-static enum ov_status find_newest(struct ov_merge *merge, struct ov_error *err)
-{
-    struct subtree {
-        uint32_t first;
-        uint32_t newest;
-    } *stack = malloc((merge->count + 1) * sizeof(*stack));
-    size_t depth = 0;
-    if (!stack)
-        return ov_fail_no_memory(err);
-    for (size_t end = merge->count; end > 0;) {
-        size_t first = end - 1;
-        while (first > 0 && ov_bytes_equal(item_path(merge, first - 1), item_path(merge, first)))
-            first--;
-        uint32_t below = NO_ITEM, own = NO_ITEM;
-        while (depth && is_below(item_path(merge, stack[depth - 1].first), item_path(merge, first)))
-            below = newer(merge, below, stack[--depth].newest);
-        for (size_t i = first; i < end; i++) {
-            if (is_object(merge->items[i].entry))
-                own = (uint32_t)i;
-        }
-        merge->newest_below[first] = below;
-        stack[depth++] = (struct subtree){(uint32_t)first, newer(merge, below, own)};
-        end = first;
-    }
-    free(stack);
-    return OV_OK;
-}
-
 struct decision merge_decide(const struct ov_merge *merge, size_t first, size_t end,
                              struct position cutoff)
 {
-    struct decision d = {GONE, NO_ITEM, cutoff};
+    struct decision d = {GONE, NO_ITEM, NO_ITEM, cutoff, cutoff};
     for (size_t i = first; i < end; i++) {
         const struct item *item = &merge->items[i];
+        bool is_whiteout = item->entry->kind == OV_LAYER_WHITEOUT;
+        if (is_object(item->entry))
+            d.newest = (uint32_t)i;
         if (compare_positions(item->at, cutoff) < 0)
             continue;
         if (!is_object(item->entry)) {
             const struct position below = {item->at.layer, 0};
             d.cutoff = later_of(d.cutoff, below);
-            if (item->entry->kind == OV_LAYER_WHITEOUT && d.outcome != GONE &&
-                merge->items[d.item].at.layer < item->at.layer)
+            if (is_whiteout)
+                d.gone = later_of(d.gone, below);
+            if (is_whiteout && d.outcome != GONE && merge->items[d.item].at.layer < item->at.layer)
                 d.outcome = GONE;
             continue;
         }
         d.item = (uint32_t)i;
         d.outcome = is_directory(item->entry) ? DIRECTORY : OBJECT;
         if (d.outcome == OBJECT)
-            d.cutoff = later_of(d.cutoff, item->at);
+            d.cutoff = d.gone = later_of(d.cutoff, item->at);
     }
     uint32_t below = merge->newest_below[first];
     if (d.outcome == OBJECT && below != NO_ITEM &&
@@ -186,9 +152,51 @@ struct decision merge_decide(const struct ov_merge *merge, size_t first, size_t 
     return d;
 }
 
-/* ---- Hard links ---- */
+/* ---- Applying entries one after another ---- */
 
-/* The first item whose path is not below `path` in order. */
+/* What is known of a path so far; kept for the first item of a group. */
+struct path_state {
+    uint32_t parent;       /* the nearest path above it that has items; NO_ITEM: none */
+    uint32_t current;      /* what was put there last; NO_ITEM: nothing */
+    struct position hides; /* what was put below it before this is gone */
+};
+
+struct history {
+    struct ov_merge *merge;
+    struct path_state *paths;
+    uint32_t *path_of; /* of each item: the first of its group */
+};
+
+static void release_history(struct history *history)
+{
+    free(history->paths);
+    free(history->path_of);
+}
+
+static enum ov_status open_history(struct history *history, struct ov_error *err)
+{
+    struct ov_merge *merge = history->merge;
+    uint32_t above = NO_ITEM;
+    history->paths = calloc(merge->count + 1, sizeof(*history->paths));
+    history->path_of = calloc(merge->count + 1, sizeof(*history->path_of));
+    if (!history->paths || !history->path_of)
+        return ov_fail_no_memory(err);
+    for (size_t first = 0, end; first < merge->count; first = end) {
+        end = merge_group_end(merge, first);
+        while (above != NO_ITEM && !is_below(item_path(merge, first), item_path(merge, above)))
+            above = history->paths[above].parent;
+        history->paths[first] = (struct path_state){above, NO_ITEM, {0, 0}};
+        above = (uint32_t)first;
+        for (size_t i = first; i < end; i++) {
+            history->path_of[i] = (uint32_t)first;
+            merge->newest_below[i] = NO_ITEM;
+            merge->inode[i] = (uint32_t)i;
+        }
+    }
+    return OV_OK;
+}
+
+/* The first item whose path does not come before `path`. */
 static size_t lower_bound(const struct ov_merge *merge, struct ov_bytes path)
 {
     size_t low = 0, high = merge->count;
@@ -202,63 +210,34 @@ static size_t lower_bound(const struct ov_merge *merge, struct ov_bytes path)
     return low;
 }
 
-static bool is_of(const struct ov_merge *merge, size_t i, struct ov_bytes path)
+/* What is at a path now. *why: what makes it no target of a hard link, or NULL. */
+static uint32_t find_now(const struct history *history, struct ov_bytes path, const char **why)
 {
-    return i < merge->count && ov_bytes_equal(item_path(merge, i), path);
-}
-
-/* Whether something at `directory` hid, before `now`, what was put below it at `then`. */
-static bool is_hidden(const struct ov_merge *merge, struct ov_bytes directory, struct position then,
-                      struct position now)
-{
-    for (size_t i = lower_bound(merge, directory); is_of(merge, i, directory); i++) {
-        const struct item *item = &merge->items[i];
-        if (compare_positions(item->at, now) >= 0)
-            return false;
-        if (is_object(item->entry)
-                ? !is_directory(item->entry) && compare_positions(then, item->at) < 0
-                : then.layer < item->at.layer)
-            return true;
-    }
-    return false;
-}
-
-/* What was at a path when an entry was applied; NO_ITEM: nothing. */
-static uint32_t find_as_of(const struct ov_merge *merge, struct ov_bytes path, struct position now)
-{
-    uint32_t found = NO_ITEM;
-    for (size_t i = lower_bound(merge, path); is_of(merge, i, path); i++) {
-        const struct item *item = &merge->items[i];
-        if (compare_positions(item->at, now) >= 0)
-            break;
-        if (is_object(item->entry))
-            found = (uint32_t)i;
-        else if (item->entry->kind == OV_LAYER_WHITEOUT && found != NO_ITEM &&
-                 merge->items[found].at.layer < item->at.layer)
-            found = NO_ITEM;
-    }
-    if (found == NO_ITEM)
+    const struct ov_merge *merge = history->merge;
+    const struct path_state *paths = history->paths;
+    size_t first = lower_bound(merge, path);
+    bool is_known = first < merge->count && ov_bytes_equal(item_path(merge, first), path);
+    *why = "does not exist there";
+    if (!is_known || paths[first].current == NO_ITEM)
         return NO_ITEM;
+    uint32_t found = paths[first].current, below = merge->newest_below[first];
     struct position then = merge->items[found].at;
-    if (is_hidden(merge, ov_bytes_of("", 0), then, now))
-        return NO_ITEM;
-    for (size_t len = 1; len < path.len; len++) {
-        if (path.data[len] == '/' && is_hidden(merge, ov_bytes_of(path.data, len), then, now))
+    for (uint32_t p = paths[first].parent; p != NO_ITEM; p = paths[p].parent) {
+        if (compare_positions(then, paths[p].hides) < 0)
             return NO_ITEM;
     }
+    bool gave_way = below != NO_ITEM && compare_positions(then, merge->items[below].at) < 0;
+    *why = is_directory(merge->items[found].entry) || gave_way ? "is a directory" : NULL;
     return found;
 }
 
-static enum ov_status resolve(struct ov_merge *merge, uint32_t link, struct ov_error *err)
+static enum ov_status resolve(const struct history *history, uint32_t link, struct ov_error *err)
 {
+    struct ov_merge *merge = history->merge;
     const struct item *item = &merge->items[link];
     struct ov_bytes target = ov_layer_entry_target(item->entry);
-    uint32_t found = find_as_of(merge, target, item->at);
-    const char *why = NULL;
-    if (found == NO_ITEM)
-        why = "does not exist there";
-    else if (is_directory(merge->items[found].entry))
-        why = "is a directory";
+    const char *why;
+    uint32_t found = find_now(history, target, &why);
     if (why)
         return ov_fail(err, OV_ERR_INVALID, "layer %u: %.300s is a hard link to %.300s, which %s",
                        item->at.layer + 1, (const char *)ov_layer_entry_path(item->entry).data,
@@ -267,16 +246,39 @@ static enum ov_status resolve(struct ov_merge *merge, uint32_t link, struct ov_e
     return OV_OK;
 }
 
-/* In the order of the archives, so that a link to a link finds it resolved. */
-static enum ov_status resolve_links(struct ov_merge *merge, struct ov_error *err)
+static enum ov_status apply(struct history *history, uint32_t i, struct ov_error *err)
 {
-    for (size_t i = 0; i < merge->count; i++)
-        merge->inode[i] = (uint32_t)i;
+    struct ov_merge *merge = history->merge;
+    const struct item *item = &merge->items[i];
+    struct path_state *path = &history->paths[history->path_of[i]];
+    if (!is_object(item->entry)) {
+        const struct position below = {item->at.layer, 0};
+        path->hides = later_of(path->hides, below);
+        if (item->entry->kind == OV_LAYER_WHITEOUT && path->current != NO_ITEM &&
+            merge->items[path->current].at.layer < item->at.layer)
+            path->current = NO_ITEM;
+        return OV_OK;
+    }
+    if (item->entry->kind == OV_LAYER_LINK)
+        OV_TRY(resolve(history, i, err));
+    path->current = i;
+    if (!is_directory(item->entry))
+        path->hides = item->at;
+    for (uint32_t p = path->parent; p != NO_ITEM; p = history->paths[p].parent)
+        merge->newest_below[p] = i;
+    return OV_OK;
+}
+
+/* In the order of the archives: finds what hard links link to, and what is newest below a path. */
+static enum ov_status apply_all(struct ov_merge *merge, struct ov_error *err)
+{
+    OV_AUTO(release_history) struct history history = {.merge = merge};
+    OV_TRY(open_history(&history, err));
     for (size_t l = 0; l < merge->layer_count; l++) {
         for (size_t i = 0; i < merge->layers[l].count; i++) {
             uint32_t item = merge->by_position[merge->first_of_layer[l] + i];
-            if (item != NO_ITEM && merge->items[item].entry->kind == OV_LAYER_LINK)
-                OV_TRY(resolve(merge, item, err));
+            if (item != NO_ITEM)
+                OV_TRY(apply(&history, item, err));
         }
     }
     return OV_OK;
@@ -294,8 +296,7 @@ enum ov_status ov_merge_open(const struct ov_layer_found *layers, size_t count,
     merge->layer_count = count;
     OV_TRY(gather(merge, err));
     OV_TRY(sort(merge, err));
-    OV_TRY(find_newest(merge, err));
-    OV_TRY(resolve_links(merge, err));
+    OV_TRY(apply_all(merge, err));
     *out = ov_steal(merge);
     return OV_OK;
 }

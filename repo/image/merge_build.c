@@ -9,7 +9,7 @@
 struct level {
     struct ov_bytes path; /* inside the path of something below it */
     uint32_t item;        /* or NO_ITEM: implied */
-    struct position cutoff;
+    struct position cutoff, gone;
     bool is_entered;
 };
 
@@ -141,25 +141,34 @@ static enum ov_status emit_object(struct walk *walk, uint32_t item, struct ov_er
 
 /* ---- Walking ---- */
 
-static enum ov_status push(struct walk *walk, struct ov_bytes path, uint32_t item,
-                           struct position cutoff, struct ov_error *err)
+static enum ov_status push(struct walk *walk, const struct level *level, struct ov_error *err)
 {
     OV_TRY(ov_array_grow(&walk->stack, walk->depth, &walk->capacity, sizeof(*walk->stack), err));
-    walk->stack[walk->depth++] = (struct level){.path = path, .item = item, .cutoff = cutoff};
+    walk->stack[walk->depth++] = *level;
     return OV_OK;
 }
 
-/* Enters the directories that were held back until something turned out to be in them. */
-static enum ov_status enter_all(struct walk *walk, struct ov_error *err)
+/*
+ * Enters the directories that were there when something was put below them at `at`, and have not
+ * been taken away since. They stay even when what was put there is gone.
+ */
+static enum ov_status enter_those_of(struct walk *walk, struct position at, struct ov_error *err)
 {
     size_t first = walk->depth;
     while (first > 0 && !walk->stack[first - 1].is_entered)
         first--;
-    for (; first < walk->depth; first++) {
+    for (; first < walk->depth && compare_positions(at, walk->stack[first].gone) >= 0; first++) {
         OV_TRY(emit_enter(walk, &walk->stack[first], err));
         walk->stack[first].is_entered = true;
     }
     return OV_OK;
+}
+
+/* The top of the stack, and with it all above it. */
+static enum ov_status enter_all(struct walk *walk, struct ov_error *err)
+{
+    static const struct position end = {UINT32_MAX, UINT32_MAX};
+    return enter_those_of(walk, end, err);
 }
 
 static enum ov_status pop(struct walk *walk, struct ov_error *err)
@@ -176,6 +185,21 @@ static bool is_inside(struct ov_bytes path, struct ov_bytes directory)
                                   memcmp(path.data, directory.data, directory.len) == 0);
 }
 
+/* d: what became of the path; NULL: it has no entries. */
+static enum ov_status push_path(struct walk *walk, struct ov_bytes path, const struct decision *d,
+                                struct ov_error *err)
+{
+    struct level level = {.path = path, .item = NO_ITEM};
+    if (d) {
+        level.item = d->outcome == DIRECTORY ? d->item : NO_ITEM;
+        level.cutoff = d->cutoff;
+        level.gone = d->gone;
+    } else {
+        level.cutoff = level.gone = walk->stack[walk->depth - 1].cutoff;
+    }
+    return push(walk, &level, err);
+}
+
 /* Makes the top of the stack the directory that `path` lies in. */
 static enum ov_status go_to_parent(struct walk *walk, struct ov_bytes path, struct ov_error *err)
 {
@@ -184,24 +208,23 @@ static enum ov_status go_to_parent(struct walk *walk, struct ov_bytes path, stru
     size_t start = walk->stack[walk->depth - 1].path.len;
     for (size_t len = start ? start + 1 : 0; len < path.len; len++) {
         if (path.data[len] == '/')
-            OV_TRY(push(walk, ov_bytes_of(path.data, len), NO_ITEM,
-                        walk->stack[walk->depth - 1].cutoff, err));
+            OV_TRY(push_path(walk, ov_bytes_of(path.data, len), NULL, err));
     }
     return OV_OK;
 }
 
 static enum ov_status visit(struct walk *walk, size_t first, size_t end, struct ov_error *err)
 {
-    struct ov_bytes path = item_path(walk->merge, first);
+    struct ov_merge *merge = walk->merge;
+    struct ov_bytes path = item_path(merge, first);
     OV_TRY(go_to_parent(walk, path, err));
-    struct position cutoff = walk->stack[walk->depth - 1].cutoff;
-    const struct decision d = merge_decide(walk->merge, first, end, cutoff);
-    if (d.outcome == OBJECT) {
-        OV_TRY(enter_all(walk, err));
+    const struct decision d = merge_decide(merge, first, end, walk->stack[walk->depth - 1].cutoff);
+    if (d.newest != NO_ITEM)
+        OV_TRY(enter_those_of(walk, merge->items[d.newest].at, err));
+    if (d.outcome == OBJECT)
         OV_TRY(emit_object(walk, d.item, err));
-    }
     /* Even of what is no directory: what was below it before is hidden. */
-    OV_TRY(push(walk, path, d.outcome == DIRECTORY ? d.item : NO_ITEM, d.cutoff, err));
+    OV_TRY(push_path(walk, path, &d, err));
     return d.outcome == DIRECTORY || d.outcome == IMPLIED ? enter_all(walk, err) : OV_OK;
 }
 
@@ -209,14 +232,13 @@ static enum ov_status walk_all(struct walk *walk, struct ov_error *err)
 {
     struct ov_merge *merge = walk->merge;
     size_t i = 0;
-    struct decision root = {GONE, NO_ITEM, {0, 0}};
+    struct decision root = {GONE, NO_ITEM, NO_ITEM, {0, 0}, {0, 0}};
     walk->depth = 0;
     if (merge->count && item_path(merge, 0).len == 0) {
         i = merge_group_end(merge, 0);
         root = merge_decide(merge, 0, i, root.cutoff);
     }
-    OV_TRY(push(walk, ov_bytes_of("", 0), root.outcome == DIRECTORY ? root.item : NO_ITEM,
-                root.cutoff, err));
+    OV_TRY(push_path(walk, ov_bytes_of("", 0), &root, err));
     OV_TRY(enter_all(walk, err));
     for (size_t end; i < merge->count; i = end) {
         end = merge_group_end(merge, i);

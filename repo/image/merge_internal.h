@@ -58,7 +58,9 @@ enum outcome {
 struct decision {
     enum outcome outcome;
     uint32_t item;
+    uint32_t newest;        /* object of the group, whatever became of it; NO_ITEM: none */
     struct position cutoff; /* entries below the path from before this are hidden */
+    struct position gone;   /* what they made of the path itself, before this, is gone too */
 };
 
 static inline struct ov_bytes item_path(const struct ov_merge *merge, size_t i)

@@ -150,7 +150,7 @@ static void check_seek(const struct world *world, struct ov_sequence_reader *rea
     const struct item *wanted = &items->list[i];
     uint64_t start;
     FUZZ_OK(ov_sequence_inspect(world->type, bytes_of(items, i), &item, NULL));
-    if (world->type == OV_SEQUENCE_EXTENTS) {
+    if (ov_sequence_is_weighed(world->type)) {
         if (wanted->weight == 0)
             return;
         FUZZ_OK(ov_sequence_reader_seek_offset(reader, wanted->start + wanted->weight / 2, &start,
@@ -173,7 +173,7 @@ static void seek_anywhere(const struct world *world, struct ov_sequence_reader *
     struct ov_sequence_item item;
     struct ov_error err;
     uint64_t start;
-    enum ov_status status = world->type == OV_SEQUENCE_EXTENTS
+    enum ov_status status = ov_sequence_is_weighed(world->type)
                                 ? ov_sequence_reader_seek_offset(reader, 70000, &start, &err)
                                 : ov_sequence_reader_seek(reader, key, &err);
     for (int i = 0; status == OV_OK && i < 2 * OV_SEQUENCE_MAX_ITEMS; i++)

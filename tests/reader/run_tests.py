@@ -159,7 +159,7 @@ def image_refused(root, case):
     stages = [lambda: check(root, PASSWORD, quiet)]
     if case["stage"] == "decode":
         stages.append(lambda: list(Repository(root, PASSWORD).listing(case["image"])))
-    if case["export"]:
+    if case["export"] == "no":
         stages.append(lambda: give(root, case["image"]))
     for stage in stages:
         try:

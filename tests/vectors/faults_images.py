@@ -2,12 +2,13 @@
 
 `stage` says which command has to refuse the twin: "decode" (whatever reads the snapshot object),
 "check" (a check that reads no contents), "read-data" (a check that does). What fails at a stage
-fails at the later ones. `export` says whether the image must not be given back.
+fails at the later ones. `export` says what becomes of an export: "no" (must be refused), "yes"
+(when it is not refused it has to be right), "any" (the fault is in what a reader gives as it is).
 """
 
 from faults import CONTENTS, at, edit
 from faults_trees import index_item, item, levels, noise, table_of
-from images import (Archive, compact, config_of, header, layer, layer_names, members, sha256,
+from images import (Archive, compact, config_of, header, layer, layer_names, members,
                     splitting_path, stream)
 from fmt.crypto import DATA, LIST, SIDE
 from fmt.strict import encode
@@ -17,15 +18,17 @@ from writer import Builder, Hooks
 CASES, ACCEPTED = [], []
 REPLACED = b"contents that a later layer replaced"
 LIMIT = 4 << 20
+MOST = (1 << 63) - 1
 
 
-def grow(twin, items=None, recipe=None, layers=None, snapshot=None, record=None, size=None,
-         diff_id=None):
+def grow(twin, items=None, recipe=None, layers=None, snapshot=None, plain=None, record=None,
+         size=None, diff_id=None, keep_blobs=False):
     """Goes on with an image "bad:1" of two layers.
 
     `items(b, items)` changes the items of the lower layer's recipe and `recipe(b, items)` gives
     the member that holds them; `size` and `diff_id` are those of the layer if not the archive's.
-    `layers(b, list)`, `snapshot(b, map)` and `record(map)` change what is stored then.
+    `layers(b, list)`, `snapshot(b, map)`, `plain(bytes)` and `record(map)` change what is then
+    stored.
     """
     b = Builder()
     lower = Archive(b).sparse(header(b"dir/", 0, b"5", 0o755)).sparse(header(b"dir/small", 5))
@@ -35,7 +38,7 @@ def grow(twin, items=None, recipe=None, layers=None, snapshot=None, record=None,
     tree_id = b.root(b.directory(None, [
         b.directory(b"dir", [b.file(b"small", b"small")]), b.file(b"file", CONTENTS),
         b.other(3, b"link", k9=b"file")]))
-    both = [layer(b, lower), layer(b, upper)]
+    both = [layer(b, lower, keep_blob=keep_blobs), layer(b, upper, keep_blob=keep_blobs)]
     changed = items(b, lower.items) if items else lower.items
     if items or recipe:
         both[0][3] = recipe(b, changed) if recipe else b.sequence(RECIPES, changed)
@@ -46,13 +49,14 @@ def grow(twin, items=None, recipe=None, layers=None, snapshot=None, record=None,
     if layers:
         more[24] = layers(b, both)
     hooks = Hooks({"snapshot": lambda m: snapshot(b, m)} if snapshot else {})
+    hooks |= {"snapshot plain": plain} if plain else {}
     _, made = b.snapshot(tree_id, "bad:1", hooks=hooks, **{f"k{k}": v for k, v in more.items()})
     made |= {13: names}
     twin.w.commit(twin.w.store(b), record(made) if record else made, "bad:1")
     twin.w.head()
 
 
-def case(name, stage, word, export=True, **changes):
+def case(name, stage, word, export="no", **changes):
     CASES.append({"name": name, "stage": stage, "word": word, "export": export, "image": "bad:1",
                   "make": lambda t: grow(t, **changes)})
 
@@ -90,10 +94,16 @@ member("platform-long", "4096", k23=["linux", "arm", "v" * 4097])
 for _key, _name in ((20, "manifest"), (22, "config"), (25, "index")):
     member(f"{_name}-too-large", "over the limit", **{f"k{_key}": {1: LIMIT + 1, 3: [LIMIT + 1]}})
     member(f"{_name}-not-a-map", "not a map", **{f"k{_key}": b"{}"})
+case("member-long-form", "decode", "shortest",
+     plain=lambda d: d.replace(b"\x93\xa5linux", b"\xdc\0\3\xa5linux"))
+case("member-bytes-after", "decode", "after the value", plain=lambda d: d + b"\0")
 accept("platform-alone", record=edit(k13=None), snapshot=lambda b, m: {
     k: v for k, v in m.items() if k < 20 or k == 23})
 accept("manifest-alone", record=edit(k13=None), snapshot=lambda b, m: {
     k: v for k, v in m.items() if k < 22})
+accept("layers-none", record=edit(k13=None), snapshot=lambda b, m: edit(k24=None)(m))
+accept("config-alone-without-diff-ids", record=edit(k13=None), snapshot=lambda b, m: {
+    k: v for k, v in m.items() if k < 20} | {22: stream(b, config_of([]))})
 accept("layers-without-manifest", snapshot=lambda b, m: edit(
     k20=None, k21=None, k23=None, k25=None, k26=None)(m))
 
@@ -128,30 +138,33 @@ def chunk(b, plain, length=None):
 
 
 PROBLEMS = (
-    # name, size, extents, stage, whether it must not be given back, word
-    ("sum-less", 701, lambda b: [chunk(b, b"x" * 700)], "check", True, "add up"),
-    ("sum-more", 699, lambda b: [chunk(b, b"x" * 700)], "check", True, "add up"),
-    ("chunk-length", 701, lambda b: [chunk(b, b"x" * 700, 701)], "check", True, "its extent"),
-    ("chunk-of-none", 700, lambda b: [chunk(b, b"x" * 700), [0, bytes(32)]], "check", True,
+    # name, size, extents, stage, export, word
+    ("sum-less", 701, lambda b: [chunk(b, b"x" * 700)], "check", "no", "add up"),
+    ("sum-more", 699, lambda b: [chunk(b, b"x" * 700)], "check", "no", "add up"),
+    ("chunk-length", 701, lambda b: [chunk(b, b"x" * 700, 701)], "check", "no", "its extent"),
+    # The same modulo 2^64.
+    ("sum-overflow", 5700, lambda b: [MOST, chunk(b, noise(4096)), MOST, chunk(b, noise(1606))],
+     "check", "no", "add up"),
+    ("chunk-of-none", 700, lambda b: [chunk(b, b"x" * 700), [0, bytes(32)]], "check", "no",
      "limits"),
     ("chunk-too-small", 5000, lambda b: [chunk(b, noise(4000)), chunk(b, noise(1000, "rest"))],
-     "check", True, "smaller than 4,096"),
-    ("chunk-missing", 700, lambda b: [[700, bytes(32)]], "check", True, "no live pack"),
-    ("chunk-of-other-kind", 700, lambda b: [[700, b.add(LIST, b"x" * 700)]], "check", True,
+     "check", "no", "smaller than 4,096"),
+    ("chunk-missing", 700, lambda b: [[700, bytes(32)]], "check", "no", "no live pack"),
+    ("chunk-of-other-kind", 700, lambda b: [[700, b.add(LIST, b"x" * 700)]], "check", "no",
      "no live pack"),
-    ("zeros-too-short", 65535, lambda b: [65535], "check", True, "limits"),
-    ("zeros-touch", 140000, lambda b: [70000, 70000], "check", True, "touch"),
-    ("shape", 700, lambda b: [chunk(b, b"x" * 700) + [1]], "check", True, "array of 2"),
+    ("zeros-too-short", 65535, lambda b: [65535], "check", "no", "limits"),
+    ("zeros-touch", 140000, lambda b: [70000, 70000], "check", "no", "touch"),
+    ("shape", 700, lambda b: [chunk(b, b"x" * 700) + [1]], "check", "no", "array of 2"),
     ("table-too-small", 700, lambda b: b.add(LIST, encode([0, [chunk(b, b"x" * 700)]])), "check",
-     True, "at most 1024"),
+     "no", "at most 1024"),
     ("inline-too-large", 50 * 65537, lambda b: [e for i in range(50) for e in (
-        65536, chunk(b, b"%c" % (i + 1)))], "check", True, "over 1024"),
-    ("zeros-as-data", 65536, lambda b: [chunk(b, bytes(65536))], "read-data", False,
+        65536, chunk(b, b"%c" % (i + 1)))], "check", "no", "over 1024"),
+    ("zeros-as-data", 65536, lambda b: [chunk(b, bytes(65536))], "read-data", "yes",
      "not a zero extent"),
     ("zeros-not-maximal", 70700, lambda b: [chunk(b, b"x" * 699 + b"\0"), 70000], "read-data",
-     False, "maximal"),
+     "yes", "maximal"),
     ("cut-early", 10000, lambda b: [chunk(b, noise(10000)[:5000]), chunk(b, noise(10000)[5000:])],
-     "read-data", False, "chunker"),
+     "read-data", "yes", "chunker"),
 )
 for _name, _size, _make, _stage, _export, _word in PROBLEMS:
     case(f"stream-{_name}", _stage, _word, _export,
@@ -170,7 +183,7 @@ def bad_layer(name, word, stage="decode", **changes):
 
 
 HEX = "0123456789abcdef" * 4
-bad_layer("not-numbered", "unknown key 0", k0=1)
+bad_layer("key-0", "unknown key 0", k0=1)
 bad_layer("unknown-key", "unknown key 8", k8=1)
 bad_layer("key-of-64", "unknown key 64", k64=1)
 case("layer-not-a-map", "decode", "not a map", layers=lambda b, l: [[1], l[1]])
@@ -201,27 +214,21 @@ bad_layer("blob-not-a-map", "not a map", k7=b"x")
 bad_layer("blob-contents-of-257", "up to 256", k7={1: 257, 2: b"x" * 257})
 
 
-def with_blob(contents, **changes):
-    """Layer 0 with a blob that fits its digest and size but for the changes."""
-    def change(b, layers):
-        value = layers[0] | {4: sha256(contents), 5: len(contents), 7: stream(b, contents)}
-        return [edit(**changes)(value), layers[1]]
-    return change
+def bad_blob(name, stage, word, change, export="yes"):
+    """Every blob is kept; change(b, blob) gives other members of layer 0."""
+    case(f"layer-blob-{name}", stage, word, export, keep_blobs=True, layers=lambda b, layers: [
+        layers[0] | change(b, b"".join(b.objects[e[1]][1] for e in layers[0][7][3])), layers[1]])
 
 
-def layer_problem(name, stage, word, layers, export=True, **more):
-    case(f"layer-{name}", stage, word, export, layers=layers, **more)
-
-
-BLOB = b"a blob, whatever is in it " * 40
-layer_problem("blob-digest", "read-data", "does not give", with_blob(BLOB, k4="sha256:" + HEX))
-layer_problem("blob-size", "check", "blob's size", with_blob(BLOB, k5=len(BLOB) + 1))
-layer_problem("blob-sum", "check", "add up", lambda b, layers: [
-    layers[0] | {4: sha256(BLOB), 5: len(BLOB), 7: {1: len(BLOB), 3: [chunk(b, BLOB[1:])]}},
-    layers[1]])
-layer_problem("blob-chunk-missing", "check", "no live pack", lambda b, layers: [
-    layers[0] | {4: sha256(BLOB), 5: len(BLOB), 7: {1: len(BLOB), 3: [[len(BLOB), bytes(32)]]}},
-    layers[1]])
+bad_blob("other", "read-data", "does not give", lambda b, old: {7: stream(b, old[:-1] + b"x")})
+bad_blob("digest", "read-data", "does not give", lambda b, old: {4: "sha512:" + HEX * 2}, "any")
+bad_blob("size", "check", "blob's size", lambda b, old: {5: len(old) + 1}, "any")
+bad_blob("shorter", "check", "blob's size", lambda b, old: {7: stream(b, old[:-1])})
+bad_blob("sum", "check", "add up", lambda b, old: {7: {1: len(old), 3: [chunk(b, old[1:])]}})
+bad_blob("chunk-missing", "check", "no live pack", lambda b, old: {
+    7: {1: len(old), 3: [[len(old), bytes(32)]]}})
+bad_blob("chunk-too-small", "check", "smaller than 4,096", lambda b, old: {
+    7: {1: len(old), 3: [chunk(b, old[:1000]), chunk(b, old[1000:])]}})
 
 
 # ---- config ----------------------------------------------------------------------------------
@@ -229,13 +236,18 @@ layer_problem("blob-chunk-missing", "check", "no live pack", lambda b, layers: [
 
 def config(name, word, make):
     """A config that does not fit the layers; make(layers) gives its bytes."""
-    case(f"config-{name}", "read-data", word, False, snapshot=lambda b, m: m | {
+    case(f"config-{name}", "read-data", word, "any", snapshot=lambda b, m: m | {
         22: stream(b, make(m[24]))})
 
 
 config("diff-ids-fewer", "1 diff_ids for 2 layers", lambda layers: config_of(layers[:1]))
 config("diff-ids-more", "3 diff_ids for 2 layers", lambda layers: config_of(layers + layers[:1]))
 config("diff-ids-none", "0 diff_ids for 2 layers", lambda layers: config_of([]))
+config("diff-ids-other", "not those of the layers", lambda layers: config_of([
+    layers[0], {1: "sha256:" + HEX}]))
+config("diff-ids-exchanged", "not those of the layers", lambda layers: config_of(layers[::-1]))
+config("diff-ids-of-numbers", "not those of the layers", lambda layers: config_of([{1: 1}, {1: 2}]))
+config("not-utf-8", "no diff_ids", lambda layers: b'{"author":"\xff",' + config_of(layers)[1:])
 config("without-rootfs", "no diff_ids", lambda layers: compact({"os": "linux"}))
 config("rootfs-of-text", "no diff_ids", lambda layers: compact({"rootfs": "layers"}))
 config("diff-ids-of-text", "no diff_ids", lambda layers: compact({"rootfs": {"diff_ids": "ab"}}))
@@ -285,9 +297,13 @@ added("item-of-1", "array of 2", [b"dir/small"])
 added("item-of-3", "array of 2", [b"dir/small", 5, 5], extra=5)
 added("item-empty", "array of 2", [])
 added("item-text", "array of 2", "text")
+added("item-negative-length", "unsigned", [-5, bytes(32)], extra=-5)
+added("file-path-limit", "limits", [b"n/" * 32768 + b"n", 5], extra=5)
+added("item-nested", "array of 2", [[[[]]]])
 added("item-map", "array of 2", {1: 1})
 case("recipe-sum-less", "check", "add up", size=ARCHIVE + 1)
 case("recipe-sum-more", "check", "add up", size=ARCHIVE - 1)
+case("recipe-sum-overflow", "check", "add up", items=lambda b, old: old + [MOST, MOST, 2])
 case("recipe-part-missing", "check", "add up", items=lambda b, old: old[:1] + old[2:])
 case("recipe-short-id", "check", "31 bytes", recipe=lambda b, old: bytes(31))
 case("recipe-of-text", "check", "not a byte string", recipe=lambda b, old: "text")
@@ -347,7 +363,7 @@ def table(name, word, regroup=lambda g: g, change=lambda top: top, level=1, reci
     """A recipe whose table is put together otherwise."""
     def default(b, items):
         return table_of(b, RECIPES, regroup(levels(RECIPES, items)), change, level)
-    CASES.append({"name": f"recipe-table-{name}", "stage": stage, "word": word, "export": True,
+    CASES.append({"name": f"recipe-table-{name}", "stage": stage, "word": word, "export": "no",
                   "image": "bad:1", "make": lambda t: grow_table(t, recipe or default, n)})
 
 
@@ -382,6 +398,8 @@ table("empty", "limits", recipe=lambda b, items: b.add(LIST, encode([0, []])))
 table("shape", "array of 2", recipe=lambda b, items: b.add(LIST, encode([0, items, 1])))
 table("bytes-after", "after the value",
       recipe=lambda b, items: b.add(LIST, encode([0, items]) + b"\0"), n=30)
+table("long-form", "shortest", recipe=lambda b, items: b.add(
+    LIST, b"\x92\0\xdd\0\0" + encode(items)[1:]), n=30)
 table("too-small", "at most 1024", recipe=lambda b, items: b.add(LIST, encode([0, items])), n=9)
 table("needless-level", "at most 1024", recipe=needless, n=9)
 
@@ -390,7 +408,7 @@ table("needless-level", "at most 1024", recipe=needless, n=9)
 
 
 def record(name, change):
-    case(f"record-{name}", "check", "layers in the record", False, record=change)
+    case(f"record-{name}", "check", "layers in the record", "yes", record=change)
 
 
 record("layers-missing", edit(k13=None))
@@ -398,9 +416,11 @@ record("layers-other", lambda m: m | {13: m[13][:-1] + b"x"})
 record("layers-fewer", lambda m: m | {13: m[13][:16]})
 record("layers-more", lambda m: m | {13: m[13] + bytes(16)})
 record("layers-exchanged", lambda m: m | {13: m[13][16:] + m[13][:16]})
-case("record-layer-without-recipe", "check", "layers in the record", False,
+case("record-layer-without-recipe", "check", "layers in the record", "yes",
      layers=lambda b, layers: [edit(k3=None)(layers[0]), layers[1]])
-case("record-without-layers", "check", "layers in the record", False,
+case("record-without-layers", "check", "layers in the record", "any",
      snapshot=lambda b, m: edit(k24=None)(m))
-accept("layer-twice", layers=lambda b, layers: [layers[0], layers[0]],
+accept("layer-twice", snapshot=lambda b, m: edit(k20=None, k21=None)(m) | {
+    22: stream(b, config_of(m[24][:1] * 2)), 24: m[24][:1] * 2},
        record=lambda m: m | {13: m[13][:16] * 2})
+accept("blobs-kept", keep_blobs=True)

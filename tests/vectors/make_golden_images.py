@@ -99,7 +99,8 @@ def flat_image(w):
     b = Builder()
     archive = Archive(b).entry(b"file", b"flat").end()
     known = layer(b, archive, keep_archive=False)
-    layers = [known, {1: layer(b, Archive(b).literal(b"2"), sha512=True)[1]}, {1: known[1], 2: 2048}]
+    other = layer(b, Archive(b).literal(b"2"), sha512=True)
+    layers = [known, {1: other[1]}, {1: known[1], 2: 2048}]
     tree_id = b.root(b.directory(None, [b.file(b"file", b"flat")]))
     more = {22: stream(b, config_of(layers, history=[{"created_by": "x" * 1000}])), 24: layers}
     commit(w, b, tree_id, "flat:1", more)

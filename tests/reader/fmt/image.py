@@ -162,6 +162,8 @@ class Image:
             raise Refused(where, "has no diff_ids though there are layers")
         if len(diff_ids) != len(self.layers):
             raise Refused(where, f"has {len(diff_ids)} diff_ids for {len(self.layers)} layers")
+        if diff_ids != [x[DIFF_ID] for x in self.layers]:
+            raise Refused(where, "diff_ids are not those of the layers")
 
     def members(self):
         """The members as JSON, with the digests of what they give."""
