@@ -212,7 +212,11 @@ static enum ov_status import_one(struct ov_session *session, const struct job *j
         .report = &session->report,
     };
     double start = ov_clock();
-    OV_TRY(ov_import(session->repo, source, index, &options, &results, err));
+    enum ov_status status = ov_import(session->repo, source, index, &options, &results, err);
+    if (status == OV_ERR_CORRUPT || status == OV_ERR_INVALID || status == OV_ERR_LIMIT)
+        ov_session_hint(session, "nothing was changed; if the image is damaged, fetch it again; if "
+                                 "it is the repository, 'ociv2 check' says more");
+    OV_TRY(status);
     double seconds = ov_clock() - start;
     ov_session_end_progress(session);
     for (size_t i = 0; i < results.count; i++) {
@@ -229,6 +233,17 @@ static enum ov_status import_one(struct ov_session *session, const struct job *j
     return OV_OK;
 }
 
+/* A fault of what stands in the source is none of the command line. */
+static bool names_a_form(const char *spec)
+{
+    static const char *const forms[] = {"oci:", "oci-archive:", "docker-archive:", "dir:"};
+    for (size_t i = 0; i < OV_ARRAY_LEN(forms); i++) {
+        if (strncmp(spec, forms[i], strlen(forms[i])) == 0)
+            return true;
+    }
+    return strcmp(spec, "-") == 0;
+}
+
 static enum ov_status import_source(struct ov_session *session, const struct job *job,
                                     const char *spec, struct ov_error *err)
 {
@@ -236,7 +251,12 @@ static enum ov_status import_source(struct ov_session *session, const struct job
     ov_interrupt_end_at_once(true); /* it may have to wait for a pipe, and has nothing to lose */
     enum ov_status status = ov_image_source_open(spec, NULL, &source, err);
     ov_interrupt_end_at_once(false);
-    OV_TRY(ov_session_argument(session, status));
+    if (status < 0) {
+        if (names_a_form(spec))
+            ov_session_hint(session,
+                            "nothing was changed; if the image is damaged, fetch it again");
+        return names_a_form(spec) ? status : ov_session_argument(session, status);
+    }
     size_t count = ov_image_source_count(source);
     if (count > 1 && !args.all) {
         ov_session_hint(session, "name one behind a colon, or say --all");

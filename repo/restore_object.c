@@ -209,7 +209,7 @@ static enum ov_status make_at(const struct restore *restore, struct restore_obje
     if (object->attributes.kind == OV_NODE_REGULAR) {
         OV_TRY(create_file(restore, object, directory_fd, &fd, err));
         if (object->contents && !object->is_kept)
-            OV_TRY(ov_fd_write(fd, object->contents, object->size, "it", err));
+            OV_TRY(ov_fd_write(fd, object->contents, object->size, object->name, err));
         outcome->files += !object->is_kept;
         outcome->bytes += object->is_kept ? 0 : object->size;
     } else {
@@ -273,12 +273,13 @@ static bool is_zero(const uint8_t *data, size_t len)
     return len == 0 || (data[0] == 0 && memcmp(data, data + 1, len - 1) == 0);
 }
 
-static enum ov_status write_zeros(int fd, uint64_t offset, uint64_t length, struct ov_error *err)
+static enum ov_status write_zeros(int fd, const char *name, uint64_t offset, uint64_t length,
+                                  struct ov_error *err)
 {
     static const uint8_t zeros[1 << 16];
     while (length) {
         size_t n = length < sizeof(zeros) ? (size_t)length : sizeof(zeros);
-        OV_TRY(ov_fd_pwrite(fd, zeros, n, (off_t)offset, "it", err));
+        OV_TRY(ov_fd_pwrite(fd, zeros, n, (off_t)offset, name, err));
         offset += n;
         length -= n;
     }
@@ -291,7 +292,7 @@ static enum ov_status write_pieces(int fd, const struct restore_piece *pieces,
     for (size_t i = 0; i < count;) {
         const struct restore_piece *p = &pieces[i];
         if (!data[i]) {
-            OV_TRY(write_zeros(fd, p->offset, p->length, err));
+            OV_TRY(write_zeros(fd, p->object->name, p->offset, p->length, err));
             i++;
             continue;
         }
@@ -307,7 +308,7 @@ static enum ov_status write_pieces(int fd, const struct restore_piece *pieces,
             length += (size_t)pieces[next].length;
             next++;
         }
-        OV_TRY(ov_fd_pwrite(fd, data[i], length, (off_t)p->offset, "it", err));
+        OV_TRY(ov_fd_pwrite(fd, data[i], length, (off_t)p->offset, p->object->name, err));
         i = next;
     }
     return OV_OK;
