@@ -139,7 +139,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (is_made)
         put_checksums(&file);
     write_table(source, ov_buf_view(&file));
-    if (file.len >= HEADER_SIZE)
-        find_all(&file);
+    find_all(&file);
     return 0;
 }

@@ -448,7 +448,7 @@ static void seed_refused(void)
         "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "text/plain",
         "application/vnd.oci.image.layer.v1.tar"};
     OV_AUTO(ov_buf_release) struct ov_buf tar = {0};
-    char top[6000] = "", item[1000] = "", layer[400], manifest[6200];
+    char top[6000] = "", item[1000] = "", layer[400], manifest[6800];
     put_member(&tar, "oci-layout", '0', "{}");
     put_layout_blob(&tar, "application/vnd.oci.empty.v1+json", "{}", ",\"data\":\"e30=\"", item,
                     sizeof(item));

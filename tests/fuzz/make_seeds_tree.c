@@ -361,6 +361,7 @@ void seed_file_table(void)
         {.xattrs = xattrs, .xattr_count = 2},
     };
     const struct ov_file_facts facts = {1, 2, 5, 4, 5, 6, 7};
+    const size_t header_size = 112;
     struct ov_id hash;
     char name[80];
     FUZZ_OK(
@@ -374,7 +375,11 @@ void seed_file_table(void)
     snprintf(name, sizeof(name), "files-%.32s", ov_id_hex(&hash).text);
     read_whole(fuzz_directory(), name, &file);
     save_byte("file_table", "file", 0, ov_buf_view(&file));
-    save_byte("file_table", "records", 1, ov_bytes_of(file.data + 80, file.len - 80));
+    save_byte("file_table", "records", 1,
+              ov_bytes_of(file.data + header_size, file.len - header_size));
+    save_byte("file_table", "short", 0, ov_bytes_of(file.data, header_size / 2));
+    file.data[0] ^= 1;
+    save_byte("file_table", "magic", 0, ov_buf_view(&file));
 }
 
 void seed_patterns(void)
