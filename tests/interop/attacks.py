@@ -482,7 +482,7 @@ def config_digest_that_is_a_path(box, layout):
     return finish(layout, layout.manifest({**config, "digest": "../../../etc/passwd:x"}, [layer]))
 
 
-@attack(DOCUMENTS, "index.json", "digest", code=2)
+@attack(DOCUMENTS, "index.json", "digest")
 def manifest_digest_that_is_a_path(box, layout):
     small(layout)
     layout.index({"mediaType": images.MANIFEST, "digest": "sha256:../../../../etc/passwd",
@@ -490,7 +490,7 @@ def manifest_digest_that_is_a_path(box, layout):
     return f"oci:{layout.path}"
 
 
-@attack(DOCUMENTS, "index.json", "digest", code=2)
+@attack(DOCUMENTS, "index.json", "digest")
 def algorithm_that_is_a_path(box, layout):
     layout.index({"mediaType": images.MANIFEST, "digest": "../../../etc:" + "a" * 64, "size": 5})
     return f"oci:{layout.path}"
