@@ -3,7 +3,6 @@
 #include "repo/image/known_image.h"
 #include "repo/image/layer_writer.h"
 #include "repo/image/stored_stream.h"
-#include "repo/recipe_item.h"
 #include "repo/tree_finder.h"
 
 #include <stdlib.h>
@@ -37,43 +36,44 @@ static enum ov_status check_stream(struct image_check *c, const struct ov_stored
 
 /* ---- Recipes ---- */
 
-static enum ov_status check_item(struct image_check *c, struct ov_tree_finder *finder,
-                                 const struct ov_recipe_item *item, struct ov_error *err)
+struct recipe_check {
+    struct image_check *image;
+    struct ov_tree_finder finder;
+};
+
+static enum ov_status check_item(struct recipe_check *recipe, const struct ov_recipe_item *item,
+                                 struct ov_error *err)
 {
     struct ov_node node;
     if (item->kind == OV_RECIPE_CHUNK)
-        return check_chunk(c->check, &item->id, item->length, err);
+        return check_chunk(recipe->image->check, &item->id, item->length, err);
     if (item->kind != OV_RECIPE_FILE)
         return OV_OK;
-    OV_TRY(ov_tree_finder_find(finder, item->path, &node, err));
+    OV_TRY(ov_tree_finder_find(&recipe->finder, item->path, &node, err));
     if (node.kind != OV_NODE_REGULAR || node.size != item->length)
         return ov_fail(err, OV_ERR_CORRUPT, "%.*s is no file of %llu bytes", (int)item->path.len,
                        (const char *)item->path.data, (unsigned long long)item->length);
     return OV_OK;
 }
 
+static enum ov_status visit_item(void *context, const struct ov_recipe_item *item,
+                                 struct ov_error *err)
+{
+    struct recipe_check *recipe = context;
+    OV_TRY(check_item(recipe, item, err));
+    return check_poll(recipe->image->check, err);
+}
+
+static void release_recipe(struct recipe_check *recipe)
+{
+    ov_tree_finder_release(&recipe->finder);
+}
+
 static enum ov_status check_recipe(struct image_check *c, const struct ov_layer_record *layer,
                                    struct ov_error *err)
 {
-    OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
-    OV_AUTO(ov_tree_finder_release) struct ov_tree_finder finder = {.tree = c->tree};
-    const struct ov_object_source source = ov_tree_source(c->objects);
-    struct ov_sequence_item encoded;
-    uint64_t left = layer->size;
-    enum ov_status status;
-    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_RECIPE, &layer->recipe.sequence, &source, "recipe",
-                                   &reader, err));
-    while ((status = ov_sequence_reader_next(reader, &encoded, err)) == OV_OK) {
-        struct ov_recipe_item item;
-        OV_TRY(ov_recipe_item_decode(encoded.bytes, &item, err));
-        if (item.length > left)
-            return ov_fail(err, OV_ERR_CORRUPT, "recipe: more than the layer's size");
-        left -= item.length;
-        OV_TRY(check_item(c, &finder, &item, err));
-        OV_TRY(check_poll(c->check, err));
-    }
-    OV_TRY(status);
-    return left ? ov_fail(err, OV_ERR_CORRUPT, "recipe: less than the layer's size") : OV_OK;
+    OV_AUTO(release_recipe) struct recipe_check recipe = {c, {.tree = c->tree}};
+    return ov_recipe_for_each(c->objects, layer, visit_item, &recipe, err);
 }
 
 /* ---- Digests ---- */

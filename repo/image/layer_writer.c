@@ -1,7 +1,6 @@
 #include "repo/image/layer_writer.h"
 
 #include "repo/dump.h"
-#include "repo/recipe_item.h"
 #include "repo/tree_finder.h"
 
 #include <stdlib.h>
@@ -78,9 +77,10 @@ static enum ov_status put_file(struct writer *writer, const struct ov_recipe_ite
     return ov_dump_file(writer->tree, &node, &sink, writer->report, err);
 }
 
-static enum ov_status put_item(struct writer *writer, const struct ov_recipe_item *item,
+static enum ov_status put_item(void *context, const struct ov_recipe_item *item,
                                struct ov_error *err)
 {
+    struct writer *writer = context;
     switch (item->kind) {
     case OV_RECIPE_LITERAL:
         return put(writer, item->literal.data, item->literal.len, err);
@@ -91,6 +91,28 @@ static enum ov_status put_item(struct writer *writer, const struct ov_recipe_ite
     default:
         return put_file(writer, item, err);
     }
+}
+
+enum ov_status ov_recipe_for_each(struct ov_objects *objects, const struct ov_layer_record *layer,
+                                  ov_recipe_visit *visit, void *context, struct ov_error *err)
+{
+    OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
+    const struct ov_object_source source = ov_tree_source(objects);
+    struct ov_sequence_item encoded;
+    uint64_t left = layer->size;
+    enum ov_status status;
+    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_RECIPE, &layer->recipe.sequence, &source, "recipe",
+                                   &reader, err));
+    while ((status = ov_sequence_reader_next(reader, &encoded, err)) == OV_OK) {
+        struct ov_recipe_item item;
+        OV_TRY(ov_recipe_item_decode(encoded.bytes, &item, err));
+        if (item.length > left)
+            return ov_fail(err, OV_ERR_CORRUPT, "recipe: more than the layer's size");
+        left -= item.length;
+        OV_TRY(visit(context, &item, err));
+    }
+    OV_TRY(status);
+    return left ? ov_fail(err, OV_ERR_CORRUPT, "recipe: less than the layer's size") : OV_OK;
 }
 
 enum ov_status ov_layer_write(struct ov_tree *tree, const struct ov_layer_record *layer,
@@ -104,23 +126,6 @@ enum ov_status ov_layer_write(struct ov_tree *tree, const struct ov_layer_record
         .report = report,
         .finder = {.tree = tree},
     };
-    OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
-    const struct ov_object_source source = ov_tree_source(tree->objects);
-    struct ov_sequence_item encoded;
-    uint64_t left = layer->size;
-    enum ov_status status;
-    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_RECIPE, &layer->recipe.sequence, &source, "recipe",
-                                   &reader, err));
-    while ((status = ov_sequence_reader_next(reader, &encoded, err)) == OV_OK) {
-        struct ov_recipe_item item;
-        OV_TRY(ov_recipe_item_decode(encoded.bytes, &item, err));
-        if (item.length > left)
-            return ov_fail(err, OV_ERR_CORRUPT, "recipe: more than the layer's size");
-        left -= item.length;
-        OV_TRY(put_item(&writer, &item, err));
-    }
-    OV_TRY(status);
-    if (left)
-        return ov_fail(err, OV_ERR_CORRUPT, "recipe: less than the layer's size");
+    OV_TRY(ov_recipe_for_each(tree->objects, layer, put_item, &writer, err));
     return flush(&writer, err);
 }
