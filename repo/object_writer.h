@@ -43,8 +43,7 @@ OV_MUST_CHECK enum ov_status ov_object_writer_put(struct ov_object_writer *write
  */
 OV_MUST_CHECK enum ov_status ov_object_writer_put_copy(struct ov_object_writer *writer,
                                                        const struct ov_chunk_row *row,
-                                                       const uint8_t *stored,
-                                                       struct ov_error *err);
+                                                       const uint8_t *stored, struct ov_error *err);
 
 /* The same for all chunks of a frame, as they are compressed: see ov_packer_add_frame(). */
 OV_MUST_CHECK enum ov_status

@@ -585,8 +585,8 @@ START_TEST(objects_can_be_read_alone)
     for (size_t i = 0; i < store.count; i++) {
         struct ov_bytes object = ov_buf_view(&store.items[i].bytes);
         size_t count = 0;
-        TEST_OK(ov_sequence_object_each(OV_SEQUENCE_ENTRIES, object, count_item, &count,
-                                        &test_error));
+        TEST_OK(
+            ov_sequence_object_each(OV_SEQUENCE_ENTRIES, object, count_item, &count, &test_error));
         ck_assert_uint_gt(count, 1);
         object.len--;
         TEST_FAILS(OV_ERR_CORRUPT, ov_sequence_object_each(OV_SEQUENCE_ENTRIES, object, count_item,
