@@ -15,6 +15,7 @@
  *                                   another look: that breaks the rules and must be noticed
  *   driver drop                     drops what is condemned and deletes it
  *   driver verify                   reads everything and prints what there is
+ *   driver objects                  prints packs and segments: state, type, name
  *
  * Environment, as for ociv2: OCIV2_REPOSITORY, OCIV2_KEY_FILE, XDG_CACHE_HOME, XDG_STATE_HOME.
  * Exit codes: 0 done, 1 failed, 4 it is not known whether it was done, 10 no repository, 12 wrong
@@ -431,6 +432,21 @@ static enum ov_status verify(struct driver *driver, struct ov_error *err)
     return print_state(repo, err);
 }
 
+static enum ov_status print_objects(struct driver *driver, struct ov_error *err)
+{
+    static const char *const states[] = {"unknown", "live", "condemned", "orphan", "dropped"};
+    static const char *const types[] = {"", "data", "metadata", "segment"};
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_TRY(open_repository(driver, &repo, err));
+    const struct ov_state *state = ov_repo_state(repo);
+    for (size_t i = 0; i < state->object_count; i++) {
+        const struct ov_state_object *o = &state->objects[i];
+        printf("%s %s %s\n", states[o->state], types[o->object.type],
+               ov_id_hex(&o->object.name).text);
+    }
+    return OV_OK;
+}
+
 /* ---- Running ---- */
 
 static const struct command {
@@ -450,6 +466,7 @@ static const struct command {
     {"key-remove", 1, key_remove},
     {"drop", 0, drop},
     {"verify", 0, verify},
+    {"objects", 0, print_objects},
 };
 
 static int exit_code(enum ov_status status)
