@@ -181,12 +181,17 @@ def roll_back(case):
         shutil.copy(old, case.path(part))
         case.note("rolled back", "file", part, hidden="head is old")
         return
-    shutil.rmtree(case.path(part))
-    shutil.copytree(old, case.path(part))
     if part == ".":
+        shutil.rmtree(case.repo)
+        shutil.copytree(old, case.repo)
+        # Whatever was done before is undone.
+        case.damage = Damage()
         case.damage.is_rollback = True
         case.note("rolled back", "all", part, hidden="older repository")
-    elif part == "checkpoints":
+        return
+    shutil.rmtree(case.path(part))
+    shutil.copytree(old, case.path(part))
+    if part == "checkpoints":
         case.note("rolled back", "folder", part, hidden="checkpoint gone")
     else:
         # What is named is a file that is missing now, not the folder.
