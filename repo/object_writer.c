@@ -3,12 +3,14 @@
 #include "engine/bucket.h"
 #include "engine/limits.h"
 #include "repo/layout.h"
+#include "repo/segment_merge.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #define ADOPT_CHUNKS 524288u
 #define ADOPT_BYTES ((uint64_t)8 << 30)
+#define MAX_ATTEMPTS 8
 
 /* A pack that is stored, but not yet in a segment. */
 struct stored_pack {
@@ -444,6 +446,27 @@ enum ov_status ov_object_writer_stop(struct ov_object_writer *writer, const char
             "interrupted; what was stored so far is kept: the next %s goes on from there", what);
     }
     return ov_fail(err, OV_ERR_INTERRUPTED, "interrupted");
+}
+
+enum ov_status ov_object_writer_run(struct ov_object_writer *writer, ov_attempt_fn *attempt,
+                                    void *context, const char *what, const struct ov_report *report,
+                                    struct ov_error *err)
+{
+    struct ov_error problem;
+    for (int i = 0;; i++) {
+        enum ov_status status = attempt(context, err);
+        if (status >= 0)
+            break;
+        if (status == OV_ERR_INTERRUPTED)
+            return ov_object_writer_stop(writer, what, report, err);
+        if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
+            return status;
+        /* A prune took what the attempt relied on: the next one stores what is missing now. */
+        OV_TRY(ov_object_writer_recover(writer, err));
+    }
+    if (!writer->options.is_dry_run && ov_segments_merge(writer->repo, &problem) < 0)
+        ov_report_warn(report, NULL, &problem); /* what was committed stands */
+    return OV_OK;
 }
 
 uint64_t ov_object_writer_base(const struct ov_object_writer *writer)
