@@ -35,7 +35,8 @@ struct ov_object_writer {
     /* Packs that were there before, or are committed, and are relied on. */
     struct ov_object_list used;
     struct ov_map used_index;
-    uint8_t *is_used; /* by pack number of the current index */
+    uint8_t *is_used; /* by pack number of the index of this state: */
+    uint64_t index_number;
     struct ov_object_writer_totals totals;
 };
 
@@ -126,6 +127,7 @@ static enum ov_status start_index(struct ov_object_writer *writer, struct ov_err
     uint32_t packs = ov_lookup_pack_count(writer->repo->lookup);
     free(writer->is_used);
     writer->is_used = calloc(packs ? packs : 1, 1);
+    writer->index_number = writer->repo->index_number;
     return writer->is_used ? OV_OK : ov_fail_no_memory(err);
 }
 
@@ -188,6 +190,12 @@ static enum ov_status use_pack(struct ov_object_writer *writer, const struct ov_
     return ov_object_list_add(&writer->used, object, err);
 }
 
+/* A reader of the same repository may have caught up with the log: packs are numbered anew then. */
+static enum ov_status follow_index(struct ov_object_writer *writer, struct ov_error *err)
+{
+    return writer->index_number == writer->repo->index_number ? OV_OK : start_index(writer, err);
+}
+
 /* Looks the tag up in live packs, and its bases, and relies on what holds them. */
 static enum ov_status find_live(struct ov_object_writer *writer, const struct ov_tag *tag,
                                 unsigned below_depth, bool *is_there, struct ov_error *err)
@@ -215,6 +223,7 @@ static enum ov_status is_known(struct ov_object_writer *writer, const struct ov_
     *is_there = ov_map_get(&writer->pending, tag_key(tag), &ignored);
     if (*is_there)
         return OV_OK;
+    OV_TRY(follow_index(writer, err));
     return find_live(writer, tag, OV_MAX_DELTA_DEPTH + 1, is_there, err);
 }
 

@@ -350,6 +350,37 @@ START_TEST(a_delta_without_its_base_does_not_count)
 }
 END_TEST
 
+/* A reader of the same repository missed something, and read the log again. */
+START_TEST(an_index_that_was_loaded_anew_is_followed)
+{
+    FIXTURE;
+    struct test_pack packs[20];
+    struct ov_id wanted, name;
+    put(&f, 1);
+    TEST_OK(commit(&f));
+    open_writer(&f, false, 0);
+    ck_assert(has(&f, 1));
+    for (uint64_t i = 0; i < OV_ARRAY_LEN(packs); i++) {
+        const struct test_pack *pack = &packs[i];
+        test_pack_begin(&packs[i], f.repo->keyring, OV_PACK_DATA);
+        test_pack_add(&packs[i], OV_KIND_DATA, chunk(100 + i));
+        test_pack_finish(&packs[i]);
+        test_repo_add_packs(f.repo, &pack, 1, NULL);
+    }
+    TEST_OK(ov_repo_catch_up(f.repo, &test_error));
+    for (uint64_t i = 0; i < OV_ARRAY_LEN(packs); i++) {
+        ck_assert(has(&f, 100 + i));
+        ck_assert_uint_eq(count_packs(&f, &name), 2 + i);
+    }
+    wanted = *ov_pack_writer_name(packs[7].writer);
+    test_repo_move(f.repo, TEST_CONDEMN, &packs[7]);
+    TEST_OK(commit(&f));
+    ck_assert_int_eq(ov_state_object(ov_repo_state(f.repo), &wanted), OV_OBJECT_LIVE);
+    for (uint64_t i = 0; i < OV_ARRAY_LEN(packs); i++)
+        test_pack_release(&packs[i]);
+}
+END_TEST
+
 /* Storage fails at every call in turn: no crash, and what was committed before stays. */
 START_TEST(no_single_failure_harms_what_is_there)
 {
@@ -411,6 +442,7 @@ int main(void)
         a_run_ends_with_other_failures,
         an_upload_that_was_condemned_is_made_again,
         a_delta_without_its_base_does_not_count,
+        an_index_that_was_loaded_anew_is_followed,
         no_single_failure_harms_what_is_there,
         no_memory_is_a_status,
     };
