@@ -246,17 +246,26 @@ enum ov_status ov_frame_decode(struct ov_bytes payload, struct ov_decompressor *
     return OV_OK;
 }
 
+enum ov_status ov_frame_unseal(const struct ov_file_keys *keys, const struct ov_header *header,
+                               uint64_t number, struct ov_bytes sealed, struct ov_buf *payload,
+                               const char *what, struct ov_error *err)
+{
+    ov_buf_clear(payload);
+    if (sealed.len < OV_SEAL_OVERHEAD || sealed.len > OV_MAX_FRAME_SEALED)
+        return ov_fail(err, OV_ERR_CORRUPT, "%s: frame of an impossible size", what);
+    OV_TRY(ov_buf_reserve(payload, sealed.len, err));
+    OV_TRY(ov_section_open(keys, header, number, sealed, payload->data, what, err));
+    payload->len = sealed.len - OV_SEAL_OVERHEAD;
+    return OV_OK;
+}
+
 enum ov_status ov_frame_open(const struct ov_file_keys *keys, const struct ov_header *header,
                              uint64_t number, struct ov_bytes sealed,
                              struct ov_decompressor *decompressor, struct ov_frame *out,
                              const char *what, struct ov_error *err)
 {
     OV_AUTO(ov_buf_release) struct ov_buf payload = {0};
-    if (sealed.len < OV_SEAL_OVERHEAD || sealed.len > OV_MAX_FRAME_SEALED)
-        return ov_fail(err, OV_ERR_CORRUPT, "%s: frame of an impossible size", what);
-    OV_TRY(ov_buf_reserve(&payload, sealed.len, err));
-    OV_TRY(ov_section_open(keys, header, number, sealed, payload.data, what, err));
-    payload.len = sealed.len - OV_SEAL_OVERHEAD;
+    OV_TRY(ov_frame_unseal(keys, header, number, sealed, &payload, what, err));
     OV_TRY(ov_frame_decode(ov_buf_view(&payload), decompressor, out, what, err));
     out->info.sealed_len = (uint32_t)sealed.len;
     return OV_OK;

@@ -91,7 +91,13 @@ ov_frame_open(const struct ov_file_keys *keys, const struct ov_header *header, u
               struct ov_bytes sealed, struct ov_decompressor *decompressor, struct ov_frame *out,
               const char *what, struct ov_error *err);
 
-/* The same behind the seal: `payload` is what the ciphertext held. For fuzzing, and used inside. */
+/* Opens the seal only; `payload`, emptied first, is what it held. Errors: CORRUPT, NO_MEMORY. */
+OV_MUST_CHECK enum ov_status ov_frame_unseal(const struct ov_file_keys *keys,
+                                             const struct ov_header *header, uint64_t number,
+                                             struct ov_bytes sealed, struct ov_buf *payload,
+                                             const char *what, struct ov_error *err);
+
+/* The same behind the seal: `payload` is what the ciphertext held. */
 OV_MUST_CHECK enum ov_status ov_frame_decode(struct ov_bytes payload,
                                              struct ov_decompressor *decompressor,
                                              struct ov_frame *out, const char *what,

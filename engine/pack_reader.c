@@ -113,6 +113,17 @@ enum ov_status ov_pack_reader_frame(const struct ov_pack_reader *reader, uint64_
                          reader->source.name, err);
 }
 
+enum ov_status ov_pack_reader_payload(const struct ov_pack_reader *reader, uint64_t number,
+                                      uint64_t offset, uint32_t sealed_len, struct ov_buf *payload,
+                                      struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf section = {0};
+    struct ov_bytes sealed;
+    OV_TRY(read_section(reader, number, offset, sealed_len, &section, &sealed, err));
+    return ov_frame_unseal(&reader->keys, &reader->header, number, sealed, payload,
+                           reader->source.name, err);
+}
+
 /* The frames of a table fill the file from the header to the table, at `table_offset`. */
 static enum ov_status check_extent(const struct ov_pack_reader *reader,
                                    const struct ov_pack_table *table, uint64_t table_offset,

@@ -47,6 +47,12 @@ OV_MUST_CHECK enum ov_status ov_pack_reader_frame(const struct ov_pack_reader *r
                                                   struct ov_decompressor *decompressor,
                                                   struct ov_frame *out, struct ov_error *err);
 
+/* The same, but opens only the seal: `payload` is for ov_frame_decode(), or to be sealed again. */
+OV_MUST_CHECK enum ov_status ov_pack_reader_payload(const struct ov_pack_reader *reader,
+                                                    uint64_t number, uint64_t offset,
+                                                    uint32_t sealed_len, struct ov_buf *payload,
+                                                    struct ov_error *err);
+
 /*
  * Reads the table from the end of the file and checks that its frames fill the file.
  * Release *out with ov_pack_table_release(). Errors: as above.

@@ -47,6 +47,7 @@ struct open_frame {
     struct ov_packer *packer;
     struct open_pack *pack;
     enum ov_bucket bucket;
+    bool is_moved; /* compressed before: the payload is there */
     uint64_t number;
     bool is_last; /* of its pack */
     struct ov_frame_builder builder;
@@ -161,13 +162,16 @@ static enum ov_status seal_frame(struct ov_job *job, unsigned worker, struct ov_
 {
     struct open_frame *frame = (struct open_frame *)job;
     struct ov_packer *packer = frame->packer;
+    const struct ov_file_keys *keys = ov_pack_writer_keys(frame->pack->writer);
+    const struct ov_header *header = ov_pack_writer_header(frame->pack->writer);
     enum ov_filter filter = frame->bucket == OV_BUCKET_X86 ? OV_FILTER_X86 : OV_FILTER_NONE;
     ov_buf_clear(&frame->section);
+    if (frame->is_moved)
+        return ov_section_append(&frame->section, keys, header, frame->number,
+                                 ov_buf_view(&frame->payload), err);
     return ov_frame_seal(&frame->builder, packer->compressors[worker],
-                         &packer->options.compression[frame->bucket], filter,
-                         ov_pack_writer_keys(frame->pack->writer),
-                         ov_pack_writer_header(frame->pack->writer), frame->number, &frame->payload,
-                         &frame->section, &frame->info, err);
+                         &packer->options.compression[frame->bucket], filter, keys, header,
+                         frame->number, &frame->payload, &frame->section, &frame->info, err);
 }
 
 static enum ov_status commit_pack(struct ov_job *job, unsigned worker, struct ov_error *err)
@@ -245,40 +249,58 @@ static enum ov_pack_kind pack_kind_of_bucket(enum ov_bucket bucket)
     return bucket == OV_BUCKET_METADATA ? OV_PACK_META : OV_PACK_DATA;
 }
 
-/* Sends the frame being filled in a bucket to the workers. */
-static enum ov_status submit_frame(struct ov_packer *packer, enum ov_bucket bucket,
-                                   struct ov_error *err)
+/* Sends a frame to the workers, as the next of the pack being filled. size: of its contents. */
+static enum ov_status submit_frame(struct ov_packer *packer, struct open_frame *frame,
+                                   enum ov_pack_kind kind, size_t size, struct ov_error *err)
 {
-    struct open_frame *frame = packer->filling[bucket];
-    struct open_pack *pack = packer->packs[pack_kind_of_bucket(bucket)];
-    size_t size = ov_frame_builder_size(&frame->builder);
-    size_t cost = size + size / 2;
-    while (ov_lane_is_full(packer->frames, cost))
-        OV_TRY(write_one_frame(packer, err));
-
+    struct open_pack *pack = packer->packs[kind];
     pack->plain_bytes += size;
     pack->chunks += frame->builder.row_count;
-    frame->job = (struct ov_job){.run = seal_frame, .cost_bytes = cost};
+    frame->job = (struct ov_job){.run = seal_frame, .cost_bytes = size + size / 2};
     frame->pack = pack;
     frame->number = ov_pack_writer_reserve(pack->writer);
     frame->is_last = pack->plain_bytes >= packer->options.pack_size || pack->chunks >= PACK_CHUNKS;
-    packer->filling[bucket] = NULL;
     if (frame->is_last)
-        packer->packs[pack_kind_of_bucket(bucket)] = NULL;
+        packer->packs[kind] = NULL;
     return ov_lane_submit(packer->frames, &frame->job, err);
 }
 
-static enum ov_status open_frame(struct ov_packer *packer, enum ov_bucket bucket,
-                                 struct ov_error *err)
+static enum ov_status make_room(struct ov_packer *packer, size_t size, struct ov_error *err)
+{
+    while (ov_lane_is_full(packer->frames, size + size / 2))
+        OV_TRY(write_one_frame(packer, err));
+    return OV_OK;
+}
+
+/* Sends the frame being filled in a bucket to the workers. */
+static enum ov_status submit_filled(struct ov_packer *packer, enum ov_bucket bucket,
+                                    struct ov_error *err)
+{
+    size_t size = ov_frame_builder_size(&packer->filling[bucket]->builder);
+    OV_TRY(make_room(packer, size, err));
+    struct open_frame *frame = ov_steal(packer->filling[bucket]);
+    return submit_frame(packer, frame, pack_kind_of_bucket(bucket), size, err);
+}
+
+static struct open_frame *take_free_frame(struct ov_packer *packer)
 {
     struct open_frame *frame = packer->free_frames;
     if (frame)
         packer->free_frames = frame->next_free;
     else
         frame = calloc(1, sizeof(*frame));
+    if (frame)
+        frame->packer = packer;
+    return frame;
+}
+
+static enum ov_status open_frame(struct ov_packer *packer, enum ov_bucket bucket,
+                                 struct ov_error *err)
+{
+    struct open_frame *frame = take_free_frame(packer);
     if (!frame)
         return ov_fail_no_memory(err);
-    frame->packer = packer;
+    frame->is_moved = false;
     frame->bucket = bucket;
     packer->filling[bucket] = frame;
     return OV_OK;
@@ -308,7 +330,44 @@ enum ov_status ov_packer_add(struct ov_packer *packer, enum ov_bucket bucket,
         OV_TRY(open_frame(packer, bucket, err));
     struct open_frame *frame = packer->filling[bucket];
     OV_TRY(ov_frame_builder_add(&frame->builder, row, stored, err));
-    return is_full(packer, frame) ? submit_frame(packer, bucket, err) : OV_OK;
+    return is_full(packer, frame) ? submit_filled(packer, bucket, err) : OV_OK;
+}
+
+static enum ov_status copy_rows(struct ov_frame_builder *builder, const struct ov_chunk_row *rows,
+                                size_t count, struct ov_error *err)
+{
+    for (builder->row_count = 0; builder->row_count < count; builder->row_count++) {
+        OV_TRY(ov_array_grow(&builder->rows, builder->row_count, &builder->row_capacity,
+                             sizeof(*builder->rows), err));
+        builder->rows[builder->row_count] = rows[builder->row_count];
+    }
+    return OV_OK;
+}
+
+enum ov_status ov_packer_add_frame(struct ov_packer *packer, enum ov_pack_kind kind,
+                                   const struct ov_frame_info *info,
+                                   const struct ov_chunk_row *rows, struct ov_buf *payload,
+                                   struct ov_error *err)
+{
+    OV_TRY(make_room(packer, info->plain_len, err));
+    if (!packer->packs[kind])
+        OV_TRY(open_pack(packer, kind, err));
+    struct open_frame *frame = take_free_frame(packer);
+    if (!frame)
+        return ov_fail_no_memory(err);
+    frame->is_moved = true;
+    frame->info = *info;
+    frame->info.sealed_len = (uint32_t)(payload->len + OV_SEAL_OVERHEAD);
+    enum ov_status status = copy_rows(&frame->builder, rows, info->chunk_count, err);
+    if (status < 0) {
+        free_frame(frame);
+        return status;
+    }
+    struct ov_buf used = frame->payload;
+    frame->payload = *payload;
+    *payload = used;
+    ov_buf_clear(payload);
+    return submit_frame(packer, frame, kind, info->plain_len, err);
 }
 
 enum ov_status ov_packer_flush(struct ov_packer *packer, struct ov_error *err)
@@ -319,7 +378,7 @@ enum ov_status ov_packer_flush(struct ov_packer *packer, struct ov_error *err)
             continue;
         if (!packer->packs[pack_kind_of_bucket(bucket)])
             OV_TRY(open_pack(packer, pack_kind_of_bucket(bucket), err));
-        OV_TRY(submit_frame(packer, bucket, err));
+        OV_TRY(submit_filled(packer, bucket, err));
     }
     while (!ov_lane_is_empty(packer->frames))
         OV_TRY(write_one_frame(packer, err));

@@ -72,6 +72,16 @@ OV_MUST_CHECK enum ov_status ov_packer_add(struct ov_packer *packer, enum ov_buc
                                            const struct ov_chunk_row *row, const uint8_t *stored,
                                            struct ov_error *err);
 
+/*
+ * Adds a frame of another pack as it is, compressed: it is only sealed anew.
+ * info, rows: as that pack's table has them, info->chunk_count rows with ids.
+ * payload: what the frame's seal held; taken over, and emptied.
+ */
+OV_MUST_CHECK enum ov_status ov_packer_add_frame(struct ov_packer *packer, enum ov_pack_kind kind,
+                                                 const struct ov_frame_info *info,
+                                                 const struct ov_chunk_row *rows,
+                                                 struct ov_buf *payload, struct ov_error *err);
+
 /* Finishes all frames and packs. When it returns, everything added is durable and told of. */
 OV_MUST_CHECK enum ov_status ov_packer_flush(struct ov_packer *packer, struct ov_error *err);
 

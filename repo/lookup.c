@@ -24,7 +24,14 @@ struct ov_lookup {
     bool has[TABLE_COUNT];
     uint32_t first_pack[TABLE_COUNT + 1]; /* dense numbers of their packs */
     uint32_t first_frame[TABLE_COUNT + 1];
-    uint8_t *is_live; /* for each pack number */
+    uint8_t *standing; /* for each pack number: enum standing */
+};
+
+/* Smaller is better. */
+enum standing {
+    LIVE,
+    ADMITTED,
+    UNUSABLE,
 };
 
 /* A growing list of segment names. */
@@ -52,7 +59,7 @@ void ov_lookup_close(struct ov_lookup *lookup)
         if (lookup->has[i])
             ov_lookup_table_release(&lookup->tables[i]);
     }
-    free(lookup->is_live);
+    free(lookup->standing);
     free(lookup);
 }
 
@@ -264,13 +271,13 @@ static enum ov_status number_packs(struct ov_lookup *lookup, const struct ov_sta
         return ov_fail(err, OV_ERR_LIMIT, "more than 2^32 frames in one repository");
     lookup->first_pack[TABLE_COUNT] = (uint32_t)packs;
     lookup->first_frame[TABLE_COUNT] = (uint32_t)frames;
-    lookup->is_live = calloc(packs ? packs : 1, 1);
-    if (!lookup->is_live)
+    lookup->standing = calloc(packs ? packs : 1, 1);
+    if (!lookup->standing)
         return ov_fail_no_memory(err);
     for (uint32_t i = 0; i < packs; i++) {
         struct ov_id name;
         OV_TRY(ov_lookup_pack_name(lookup, i, &name, err));
-        lookup->is_live[i] = ov_state_object(state, &name) == OV_OBJECT_LIVE;
+        lookup->standing[i] = ov_state_object(state, &name) == OV_OBJECT_LIVE ? LIVE : UNUSABLE;
     }
     return OV_OK;
 }
@@ -295,6 +302,19 @@ enum ov_status ov_lookup_open(struct ov_backend *backend, const struct ov_keyrin
 
 /* ---- Looking up ---- */
 
+uint64_t ov_lookup_copy_count(const struct ov_lookup *lookup)
+{
+    uint64_t count = 0;
+    for (int i = 0; i < TABLE_COUNT; i++)
+        count += lookup->has[i] ? lookup->tables[i].entries.count : 0;
+    return count;
+}
+
+uint32_t ov_lookup_frame_count(const struct ov_lookup *lookup)
+{
+    return lookup->first_frame[TABLE_COUNT];
+}
+
 uint32_t ov_lookup_pack_count(const struct ov_lookup *lookup)
 {
     return lookup->first_pack[TABLE_COUNT];
@@ -312,18 +332,30 @@ enum ov_status ov_lookup_pack_name(const struct ov_lookup *lookup, uint32_t numb
     return OV_OK;
 }
 
-/* Fills in the location of an entry; *is_live tells whether its pack is. */
+enum ov_status ov_lookup_admit(struct ov_lookup *lookup, const struct ov_id *pack,
+                               struct ov_error *err)
+{
+    for (uint32_t i = 0; i < ov_lookup_pack_count(lookup); i++) {
+        struct ov_id name;
+        OV_TRY(ov_lookup_pack_name(lookup, i, &name, err));
+        if (lookup->standing[i] == UNUSABLE && ov_id_equal(&name, pack))
+            lookup->standing[i] = ADMITTED;
+    }
+    return OV_OK;
+}
+
+/* Fills in the location of an entry, if its pack is usable. */
 static enum ov_status locate(const struct ov_lookup *lookup, int which, uint64_t index,
                              const struct ov_table_entry *entry, struct ov_location *out,
-                             bool *is_live, struct ov_error *err)
+                             enum standing *standing, struct ov_error *err)
 {
     const struct ov_lookup_table *table = &lookup->tables[which];
     const struct ov_table_frame *frame = ov_paged_get(&table->frames, entry->frame);
     const struct ov_table_pack *pack = frame ? ov_paged_get(&table->packs, frame->pack) : NULL;
     if (!pack)
         return ov_lookup_table_damaged(err);
-    *is_live = lookup->is_live[lookup->first_pack[which] + frame->pack];
-    if (!*is_live)
+    *standing = (enum standing)lookup->standing[lookup->first_pack[which] + frame->pack];
+    if (*standing == UNUSABLE)
         return OV_OK;
     const uint32_t *length = ov_paged_get(&table->lengths, index);
     if (!length)
@@ -342,13 +374,17 @@ static enum ov_status locate(const struct ov_lookup *lookup, int which, uint64_t
         .depth = entry->depth,
         .kind = (enum ov_kind)entry->kind,
         .length = *length,
+        .copy = index,
     };
+    if (which == TAIL && lookup->has[BASE])
+        out->copy += lookup->tables[BASE].entries.count;
     return entry->depth ? ov_lookup_table_base(table, index, &out->base, err) : OV_OK;
 }
 
 static enum ov_status find_in_table(const struct ov_lookup *lookup, int which,
                                     const struct ov_tag *tag, unsigned below_depth,
-                                    struct ov_location *out, bool *found, struct ov_error *err)
+                                    struct ov_location *out, enum standing *best,
+                                    struct ov_error *err)
 {
     const struct ov_lookup_table *table = &lookup->tables[which];
     uint64_t index;
@@ -359,14 +395,15 @@ static enum ov_status find_in_table(const struct ov_lookup *lookup, int which,
             return ov_lookup_table_damaged(err);
         if (ov_tag_compare(&entry->tag, tag) != 0)
             break;
-        if (entry->depth >= below_depth || (*found && entry->depth >= out->depth))
+        if (entry->depth >= below_depth || (*best == LIVE && entry->depth >= out->depth))
             continue;
         struct ov_location location;
-        bool is_live;
-        OV_TRY(locate(lookup, which, index, entry, &location, &is_live, err));
-        if (is_live) {
+        enum standing standing;
+        OV_TRY(locate(lookup, which, index, entry, &location, &standing, err));
+        if (standing < *best ||
+            (standing == *best && standing != UNUSABLE && location.depth < out->depth)) {
             *out = location;
-            *found = true;
+            *best = standing;
         }
     }
     return OV_OK;
@@ -376,10 +413,41 @@ enum ov_status ov_lookup_find(const struct ov_lookup *lookup, const struct ov_ta
                               unsigned below_depth, struct ov_location *out, bool *found,
                               struct ov_error *err)
 {
-    *found = false;
+    enum standing best = UNUSABLE;
     for (int i = 0; i < TABLE_COUNT; i++) {
         if (lookup->has[i])
-            OV_TRY(find_in_table(lookup, i, tag, below_depth, out, found, err));
+            OV_TRY(find_in_table(lookup, i, tag, below_depth, out, &best, err));
+    }
+    *found = best != UNUSABLE;
+    return OV_OK;
+}
+
+enum ov_status ov_lookup_find_copy(const struct ov_lookup *lookup, const struct ov_tag *tag,
+                                   const struct ov_id *pack, uint32_t frame, uint16_t slot,
+                                   uint64_t *copy, bool *found, struct ov_error *err)
+{
+    *found = false;
+    for (int i = 0; i < TABLE_COUNT && !*found; i++) {
+        const struct ov_lookup_table *table = &lookup->tables[i];
+        uint64_t index;
+        if (!lookup->has[i])
+            continue;
+        OV_TRY(ov_lookup_table_search(table, tag, &index, err));
+        for (; index < table->entries.count && !*found; index++) {
+            const struct ov_table_entry *entry = ov_paged_get(&table->entries, index);
+            struct ov_location at;
+            enum standing standing;
+            if (!entry)
+                return ov_lookup_table_damaged(err);
+            if (ov_tag_compare(&entry->tag, tag) != 0)
+                break;
+            if (entry->slot != slot)
+                continue;
+            OV_TRY(locate(lookup, i, index, entry, &at, &standing, err));
+            *found = standing != UNUSABLE && at.frame == frame && ov_id_equal(&at.pack, pack);
+            if (*found)
+                *copy = at.copy;
+        }
     }
     return OV_OK;
 }
@@ -412,9 +480,9 @@ enum ov_status ov_lookup_each(const struct ov_lookup *lookup, ov_lookup_each_fn 
                     : ov_tag_compare(&next[TAIL]->tag, &next[BASE]->tag) < 0 ? TAIL
                                                                              : BASE;
         struct ov_location location;
-        bool is_live;
-        OV_TRY(locate(lookup, which, at[which], next[which], &location, &is_live, err));
-        if (is_live)
+        enum standing standing;
+        OV_TRY(locate(lookup, which, at[which], next[which], &location, &standing, err));
+        if (standing != UNUSABLE)
             OV_TRY(each(context, &next[which]->tag, &location, err));
         at[which]++;
     }

@@ -30,6 +30,7 @@ struct ov_location {
     enum ov_kind kind;
     uint32_t length;    /* of the chunk */
     struct ov_tag base; /* when depth > 0 */
+    uint64_t copy;      /* dense, for bitmaps: below ov_lookup_copy_count() */
 };
 
 /*
@@ -48,6 +49,13 @@ void ov_lookup_close(struct ov_lookup *lookup);
 OV_DEFINE_AUTO(ov_lookup_close_auto, struct ov_lookup, ov_lookup_close)
 
 /*
+ * Takes copies in this pack, which is condemned, for usable from now on; live ones are preferred.
+ * For who means to revive it.
+ */
+OV_MUST_CHECK enum ov_status ov_lookup_admit(struct ov_lookup *lookup, const struct ov_id *pack,
+                                             struct ov_error *err);
+
+/*
  * The live copy of smallest depth, below `below_depth`. *found tells whether there is one.
  * Errors: CORRUPT (the cache file is damaged).
  */
@@ -55,6 +63,18 @@ OV_MUST_CHECK enum ov_status ov_lookup_find(const struct ov_lookup *lookup,
                                             const struct ov_tag *tag, unsigned below_depth,
                                             struct ov_location *out, bool *found,
                                             struct ov_error *err);
+
+/* The copy in a certain place of a pack that is live. *copy: its number. */
+OV_MUST_CHECK enum ov_status ov_lookup_find_copy(const struct ov_lookup *lookup,
+                                                 const struct ov_tag *tag, const struct ov_id *pack,
+                                                 uint32_t frame, uint16_t slot, uint64_t *copy,
+                                                 bool *found, struct ov_error *err);
+
+/* All copies that any table knows, live or not. */
+uint64_t ov_lookup_copy_count(const struct ov_lookup *lookup);
+
+/* All frames that any table knows: ov_location.frame_key is below. */
+uint32_t ov_lookup_frame_count(const struct ov_lookup *lookup);
 
 /* All packs that any table knows, live or not. */
 uint32_t ov_lookup_pack_count(const struct ov_lookup *lookup);

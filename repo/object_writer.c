@@ -266,6 +266,30 @@ enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kin
     return ov_packer_add(writer->packer, ov_bucket_of_chunk(bucket, bytes), &row, bytes.data, err);
 }
 
+enum ov_status ov_object_writer_put_copy(struct ov_object_writer *writer,
+                                         const struct ov_chunk_row *row, const uint8_t *stored,
+                                         struct ov_error *err)
+{
+    struct ov_bytes bytes = ov_bytes_of(stored, row->stored_len);
+    enum ov_bucket bucket = ov_pack_kind_of(row->kind) == OV_PACK_META
+                                ? OV_BUCKET_METADATA
+                                : ov_bucket_of_chunk(OV_BUCKET_BY_CONTENT, bytes);
+    writer->totals.new_chunks++;
+    writer->totals.new_bytes += row->length;
+    return ov_packer_add(writer->packer, bucket, row, stored, err);
+}
+
+enum ov_status ov_object_writer_put_frame(struct ov_object_writer *writer, enum ov_pack_kind kind,
+                                          const struct ov_frame_info *info,
+                                          const struct ov_chunk_row *rows, struct ov_buf *payload,
+                                          struct ov_error *err)
+{
+    writer->totals.new_chunks += info->chunk_count;
+    for (uint32_t i = 0; i < info->chunk_count; i++)
+        writer->totals.new_bytes += rows[i].length;
+    return ov_packer_add_frame(writer->packer, kind, info, rows, payload, err);
+}
+
 /* ---- The segment ---- */
 
 static int compare_packs(const void *a, const void *b)
@@ -380,13 +404,23 @@ static enum ov_status plan_adoption(void *context, const struct ov_state *state,
     return add_objects(context, entry, err);
 }
 
+void ov_object_writer_committed(struct ov_object_writer *writer)
+{
+    writer->added.count = 0;
+    writer->base = ov_repo_state(writer->repo)->number;
+}
+
+const struct ov_object_list *ov_object_writer_added(const struct ov_object_writer *writer)
+{
+    return &writer->added;
+}
+
 /* The index knows now what was pending. */
 static enum ov_status start_again(struct ov_object_writer *writer, struct ov_error *err)
 {
-    writer->added.count = 0;
+    ov_object_writer_committed(writer);
     ov_map_clear(&writer->pending);
     writer->pending_bytes = 0;
-    writer->base = ov_repo_state(writer->repo)->number;
     return start_index(writer, err);
 }
 

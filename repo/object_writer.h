@@ -37,6 +37,20 @@ OV_MUST_CHECK enum ov_status ov_object_writer_put(struct ov_object_writer *write
                                                   const struct ov_id *id, struct ov_bytes bytes,
                                                   bool *is_new, struct ov_error *err);
 
+/*
+ * Stores a copy of a chunk whether there is one or not; as of a commit it takes the place of one in
+ * a pack that is given up. row: with its id; stored: row->stored_len bytes, the chunk or the delta.
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_put_copy(struct ov_object_writer *writer,
+                                                       const struct ov_chunk_row *row,
+                                                       const uint8_t *stored, struct ov_error *err);
+
+/* The same for all chunks of a frame, as they are compressed: see ov_packer_add_frame(). */
+OV_MUST_CHECK enum ov_status
+ov_object_writer_put_frame(struct ov_object_writer *writer, enum ov_pack_kind kind,
+                           const struct ov_frame_info *info, const struct ov_chunk_row *rows,
+                           struct ov_buf *payload, struct ov_error *err);
+
 /* Whether an object is there; if so, the snapshot relies on it from now on. */
 OV_MUST_CHECK enum ov_status ov_object_writer_has(struct ov_object_writer *writer,
                                                   const struct ov_id *id, bool *is_there,
@@ -75,6 +89,15 @@ OV_MUST_CHECK enum ov_status ov_object_writer_plan(struct ov_object_writer *writ
 /* Commits the new objects alone and loads the index anew. */
 OV_MUST_CHECK enum ov_status ov_object_writer_adopt(struct ov_object_writer *writer,
                                                     struct ov_error *err);
+
+/*
+ * After a commit of one's own that put ov_object_writer_plan() to use: forgets what was added. The
+ * index is not loaded anew, so the locations found in it stay valid.
+ */
+void ov_object_writer_committed(struct ov_object_writer *writer);
+
+/* What was stored and not committed: garbage, unless it is put into an entry. Borrowed. */
+const struct ov_object_list *ov_object_writer_added(const struct ov_object_writer *writer);
 
 /*
  * After a commit failed with CONFLICT: keeps what was uploaded if the log still lets it, and

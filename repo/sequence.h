@@ -170,8 +170,16 @@ OV_MUST_CHECK enum ov_status ov_sequence_reader_seek_offset(struct ov_sequence_r
                                                             uint64_t offset, uint64_t *item_start,
                                                             struct ov_error *err);
 
-/* Checks one table object by itself. For fuzzing. */
-OV_MUST_CHECK enum ov_status ov_sequence_object_check(enum ov_sequence_type type,
-                                                      struct ov_bytes bytes, struct ov_error *err);
+/* ---- One object by itself ---- */
+
+/* Told of each item: on level 0 its bytes, and NULL; above, the object that it stands for. */
+typedef enum ov_status ov_sequence_each_fn(void *context, struct ov_bytes item,
+                                           const struct ov_id *below, struct ov_error *err);
+
+/* Goes over the items of one table object. Errors: CORRUPT, those of `each`. */
+OV_MUST_CHECK enum ov_status ov_sequence_object_each(enum ov_sequence_type type,
+                                                     struct ov_bytes bytes,
+                                                     ov_sequence_each_fn *each, void *context,
+                                                     struct ov_error *err);
 
 #endif

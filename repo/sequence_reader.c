@@ -363,8 +363,9 @@ enum ov_status ov_sequence_reader_seek_offset(struct ov_sequence_reader *reader,
 
 /* ---- One object by itself ---- */
 
-enum ov_status ov_sequence_object_check(enum ov_sequence_type type, struct ov_bytes bytes,
-                                        struct ov_error *err)
+enum ov_status ov_sequence_object_each(enum ov_sequence_type type, struct ov_bytes bytes,
+                                       ov_sequence_each_fn *each, void *context,
+                                       struct ov_error *err)
 {
     struct ov_sequence_reader reader = {.type = type, .what = "table"};
     struct open_object object = {.bytes = {(uint8_t *)(uintptr_t)bytes.data, bytes.len, bytes.len}};
@@ -376,10 +377,12 @@ enum ov_status ov_sequence_object_check(enum ov_sequence_type type, struct ov_by
         struct ov_sequence_item item;
         if (level > 0) {
             OV_TRY(read_branch(&reader, &object.c, &branch, err));
+            OV_TRY(each(context, (struct ov_bytes){0}, &branch.id, err));
             continue;
         }
         OV_TRY(ov_read_any(&object.c, &item_bytes, err));
         OV_TRY(ov_sequence_inspect(type, item_bytes, &item, err));
+        OV_TRY(each(context, item_bytes, NULL, err));
     }
     return ov_cursor_finish(&object.c, err);
 }

@@ -13,6 +13,7 @@
 #include "repo/log_file.h"
 #include "repo/lookup_table.h"
 #include "repo/recipe_item.h"
+#include "repo/references.h"
 #include "repo/snapshot.h"
 #include "repo/texts.h"
 
@@ -224,9 +225,9 @@ static enum ov_status keep(void *context, enum ov_kind kind, struct ov_bytes byt
     id->bytes[1] = (uint8_t)(objects->count >> 8);
     objects->count++;
     if (objects->count < 3 || bytes.data[1])
-        save_byte("sequence_object",
+        save_byte("references",
                   (char[]){(char)('a' + objects->type), (char)('a' + bytes.data[1]), '\0'},
-                  (uint8_t)objects->type, bytes);
+                  (uint8_t)ov_role_of_table(objects->type), bytes);
     return OV_OK;
 }
 
