@@ -188,6 +188,21 @@ enum ov_status ov_object_writer_has(struct ov_object_writer *writer, const struc
     return is_known(writer, &tag, is_there, err);
 }
 
+enum ov_status ov_object_writer_has_tag(struct ov_object_writer *writer, const struct ov_tag *tag,
+                                        bool *is_there, struct ov_error *err)
+{
+    return is_known(writer, tag, is_there, err);
+}
+
+static enum ov_status note_pending(struct ov_object_writer *writer, const struct ov_tag *tag,
+                                   uint64_t length, struct ov_error *err)
+{
+    writer->totals.new_chunks++;
+    writer->totals.new_bytes += length;
+    writer->pending_bytes += length;
+    return ov_map_put(&writer->pending, tag_key(tag), 0, err);
+}
+
 enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kind kind,
                                     enum ov_bucket bucket, const struct ov_id *id,
                                     struct ov_bytes bytes, bool *is_new, struct ov_error *err)
@@ -199,10 +214,7 @@ enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kin
         *is_new = !is_there;
     if (is_there)
         return OV_OK;
-    writer->totals.new_chunks++;
-    writer->totals.new_bytes += bytes.len;
-    writer->pending_bytes += bytes.len;
-    OV_TRY(ov_map_put(&writer->pending, tag_key(&tag), 0, err));
+    OV_TRY(note_pending(writer, &tag, bytes.len, err));
     if (writer->options.is_dry_run)
         return OV_OK;
     const struct ov_chunk_row row = {
@@ -214,17 +226,44 @@ enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kin
     return ov_packer_add(writer->packer, ov_bucket_of_chunk(bucket, bytes), &row, bytes.data, err);
 }
 
+static enum ov_bucket bucket_of(const struct ov_chunk_row *row, const uint8_t *stored)
+{
+    return ov_pack_kind_of(row->kind) == OV_PACK_META
+               ? OV_BUCKET_METADATA
+               : ov_bucket_of_chunk(OV_BUCKET_BY_CONTENT, ov_bytes_of(stored, row->stored_len));
+}
+
+enum ov_status ov_object_writer_put_delta(struct ov_object_writer *writer,
+                                          const struct ov_chunk_row *row, const uint8_t *stored,
+                                          bool *is_new, struct ov_error *err)
+{
+    struct ov_tag tag = ov_repo_tag(writer->repo, &row->id);
+    struct ov_tag base = ov_repo_tag(writer->repo, &row->base);
+    uint64_t ignored;
+    bool is_there;
+    *is_new = false;
+    OV_TRY(is_known(writer, &tag, &is_there, err));
+    if (is_there)
+        return OV_OK;
+    if (!ov_map_get(&writer->pending, tag_key(&base), &ignored)) {
+        OV_TRY(find_live(writer, &base, row->depth, &is_there, err));
+        if (!is_there)
+            return OV_OK;
+    }
+    *is_new = true;
+    OV_TRY(note_pending(writer, &tag, row->length, err));
+    return writer->options.is_dry_run
+               ? OV_OK
+               : ov_packer_add(writer->packer, bucket_of(row, stored), row, stored, err);
+}
+
 enum ov_status ov_object_writer_put_copy(struct ov_object_writer *writer,
                                          const struct ov_chunk_row *row, const uint8_t *stored,
                                          struct ov_error *err)
 {
-    struct ov_bytes bytes = ov_bytes_of(stored, row->stored_len);
-    enum ov_bucket bucket = ov_pack_kind_of(row->kind) == OV_PACK_META
-                                ? OV_BUCKET_METADATA
-                                : ov_bucket_of_chunk(OV_BUCKET_BY_CONTENT, bytes);
     writer->totals.new_chunks++;
     writer->totals.new_bytes += row->length;
-    return ov_packer_add(writer->packer, bucket, row, stored, err);
+    return ov_packer_add(writer->packer, bucket_of(row, stored), row, stored, err);
 }
 
 enum ov_status ov_object_writer_put_frame(struct ov_object_writer *writer, enum ov_pack_kind kind,
