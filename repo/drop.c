@@ -1,48 +1,37 @@
 #include "repo/drop.h"
 
-#include "repo/layout.h"
+#include "repo/segment_merge.h"
 
-struct drop {
-    const struct ov_object_list *objects;
-    struct ov_object_list dropped; /* by the last plan */
-};
+#define MAX_ATTEMPTS 8
 
-static void release_drop(struct drop *drop)
+static struct ov_map_key key_of(const struct ov_id *name)
 {
-    ov_object_list_release(&drop->dropped);
+    return (struct ov_map_key){ov_load64(name->bytes), ov_load64(name->bytes + 8)};
 }
 
-static enum ov_status plan(void *context, const struct ov_state *state, struct ov_log_entry *entry,
-                           struct ov_error *err)
+static bool is_among(void *context, const struct ov_id *object)
 {
-    struct drop *drop = context;
-    drop->dropped.count = 0;
-    for (size_t i = 0; i < drop->objects->count; i++) {
-        const struct ov_state_object *known = ov_state_find(state, &drop->objects->items[i].name);
-        if (!known ||
-            (known->state != OV_OBJECT_CONDEMNED && known->state != OV_OBJECT_CONDEMNED_ORPHAN))
-            continue;
-        OV_TRY(ov_object_list_add(&entry->dropped, &known->object, err));
-        OV_TRY(ov_object_list_add(&drop->dropped, &known->object, err));
-    }
-    return drop->dropped.count ? OV_OK : OV_END;
+    uint64_t ignored;
+    return ov_map_get(context, key_of(object), &ignored);
 }
 
 enum ov_status ov_drop_objects(struct ov_repo *repo, const char *command,
-                               const struct ov_object_list *objects, const struct ov_report *report,
-                               struct ov_error *err)
+                               const struct ov_object_list *objects, struct ov_error *err)
 {
-    OV_AUTO(release_drop) struct drop drop = {.objects = objects};
-    enum ov_status status =
-        ov_txlog_commit(repo->log, ov_repo_state(repo)->number, command, plan, &drop, err);
-    if (status != OV_OK)
-        return status < 0 ? status : OV_OK;
-    for (size_t i = 0; i < drop.dropped.count; i++) {
-        struct ov_path path = ov_object_path(&drop.dropped.items[i]);
-        struct ov_error problem;
-        status = repo->backend->ops->remove(repo->backend, path.text, &problem);
-        if (status < 0 && status != OV_ERR_NOT_FOUND)
-            ov_report_warn(report, NULL, &problem);
+    OV_AUTO(ov_map_release) struct ov_map names = {0};
+    const struct ov_drop_options options = {
+        .command = command,
+        .context = &names,
+        .may_drop = is_among,
+        .keep_segments = true,
+    };
+    for (size_t i = 0; i < objects->count; i++)
+        OV_TRY(ov_map_put(&names, key_of(&objects->items[i].name), 0, err));
+    for (int i = 0;; i++) {
+        struct ov_drop_result result;
+        enum ov_status status = ov_segments_drop(repo, &options, &result, err);
+        if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
+            return status < 0 ? status : OV_OK;
+        OV_TRY(ov_txlog_refresh(repo->log, err));
     }
-    return OV_OK;
 }

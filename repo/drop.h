@@ -9,11 +9,10 @@
 
 /*
  * Drops those of the objects that are condemned, in one entry, and then deletes their files. What
- * was revived meanwhile stays, and so does what another has dropped. A file that cannot be deleted
- * is warned of, and stays behind as garbage for a prune.
+ * was revived meanwhile stays. A file that cannot be deleted stays behind as garbage for a prune.
  */
 OV_MUST_CHECK enum ov_status ov_drop_objects(struct ov_repo *repo, const char *command,
                                              const struct ov_object_list *objects,
-                                             const struct ov_report *report, struct ov_error *err);
+                                             struct ov_error *err);
 
 #endif

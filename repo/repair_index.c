@@ -435,7 +435,7 @@ static enum ov_status attempt(struct repair *r, struct ov_error *err)
         return OV_OK;
     OV_TRY(build(r, err));
     OV_TRY(ov_txlog_commit(r->repo->log, r->base, command, plan, r, err));
-    OV_TRY(ov_drop_objects(r->repo, command, &r->segments, r->options->report, err));
+    OV_TRY(ov_drop_objects(r->repo, command, &r->segments, err));
     return ov_repo_load_index(r->repo, err);
 }
 

@@ -380,7 +380,7 @@ static enum ov_status commit(struct repair *r, struct ov_error *err)
     OV_TRY(ov_txlog_commit(r->repo->log, ov_object_writer_base(r->writer), command, plan, r, err));
     r->result->stored_bytes = ov_object_writer_totals(r->writer).stored_bytes;
     ov_object_writer_committed(r->writer);
-    OV_TRY(ov_drop_objects(r->repo, command, &r->condemned, r->options->report, err));
+    OV_TRY(ov_drop_objects(r->repo, command, &r->condemned, err));
     return ov_repo_load_index(r->repo, err);
 }
 

@@ -122,7 +122,7 @@ static enum ov_status replay_next(struct ov_txlog *log, struct ov_error *err)
  * Sees to it that the last entry is durable. Its writer may be about to sync it, or may have died
  * before: a loss of power could keep an entry that is made after it and lose this one.
  */
-static enum ov_status settle(struct ov_txlog *log, struct ov_error *err)
+enum ov_status ov_txlog_settle(struct ov_txlog *log, struct ov_error *err)
 {
     struct ov_path path = ov_path_of_number(OV_DIR_LOG, log->state.number);
     if (log->state.number > log->durable) {
@@ -136,7 +136,7 @@ static enum ov_status settle(struct ov_txlog *log, struct ov_error *err)
 static void settle_and_remember(struct ov_txlog *log)
 {
     struct ov_error ignored;
-    if (settle(log, &ignored) >= 0)
+    if (ov_txlog_settle(log, &ignored) >= 0)
         ov_log_memory_save(log->memory_directory, &log->config.repository, &log->state,
                            log->options.report);
 }
@@ -472,7 +472,7 @@ static enum ov_status try_commit(struct ov_txlog *log, uint64_t base, const char
     OV_TRY(check_uploads(log, base, &entry, err));
     OV_TRY(ov_state_check(&log->state, &entry, err));
     OV_TRY(ov_log_file_encode(&entry, log->keyring, &file, &hash, err));
-    OV_TRY(settle(log, err));
+    OV_TRY(ov_txlog_settle(log, err));
     OV_TRY(create_entry(log, &entry, ov_buf_view(&file), err));
     log->durable = entry.number;
     if (ov_state_apply(&log->state, &entry, &hash, err) < 0) /* for want of memory: it is valid */
