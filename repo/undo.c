@@ -221,6 +221,9 @@ static enum ov_status find_candidates(struct undo *u, struct ov_error *err)
         if (!all_packs_live(ov_repo_state(u->repo), &u->candidates[i].record))
             OV_TRY(walk(u, &u->candidates[i], err));
     }
+    if (u->result->gone && !u->options->is_partial && u->count == 1)
+        return ov_fail(err, OV_ERR_NOT_FOUND,
+                       "the snapshot to come back cannot: what it needs was deleted");
     if (u->result->gone && !u->options->is_partial)
         return ov_fail(err, OV_ERR_NOT_FOUND,
                        "%llu of the %zu snapshots to come back cannot: what they need was deleted",
@@ -275,29 +278,24 @@ static enum ov_status plan_tags(const struct undo *u, const struct ov_state *sta
     return OV_OK;
 }
 
-static bool is_listed(const struct ov_object_list *list, const struct ov_id *name)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        if (ov_id_equal(&list->items[i].name, name))
-            return true;
-    }
-    return false;
-}
-
 /* Rule 4b: what comes back is closed within live packs and those that this entry revives. */
 static enum ov_status plan_packs(const struct undo *u, const struct ov_state *state,
                                  struct ov_log_entry *entry, struct ov_error *err)
 {
+    OV_AUTO(ov_map_release) struct ov_map seen = {0};
     for (size_t i = 0; i < u->count; i++) {
         const struct ov_snapshot_record *record = &u->candidates[i].record;
         for (size_t k = 0; !u->candidates[i].is_gone && k < record->pack_count; k++) {
-            const struct ov_state_object *pack = ov_state_find(state, &record->packs[k]);
-            if (pack && pack->state == OV_OBJECT_LIVE)
+            const struct ov_id *name = &record->packs[k];
+            struct ov_map_key key = {ov_load64(name->bytes), ov_load64(name->bytes + 8)};
+            const struct ov_state_object *pack = ov_state_find(state, name);
+            uint64_t ignored;
+            if ((pack && pack->state == OV_OBJECT_LIVE) || ov_map_get(&seen, key, &ignored))
                 continue;
             if (!pack || pack->state != OV_OBJECT_CONDEMNED)
                 return ov_fail(err, OV_ERR_CONFLICT, "a prune was faster");
-            if (!is_listed(&entry->revived, &pack->object.name))
-                OV_TRY(ov_object_list_add(&entry->revived, &pack->object, err));
+            OV_TRY(ov_map_put(&seen, key, 0, err));
+            OV_TRY(ov_object_list_add(&entry->revived, &pack->object, err));
         }
     }
     return OV_OK;
