@@ -29,6 +29,7 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_log,
     &ov_command_stats,
     &ov_command_check,
+    &ov_command_prune,
     &ov_command_key,
     /* Other */
     &ov_command_cache,
@@ -93,8 +94,7 @@ static const char *advice_on(const char *name)
         {{"push"},
          "registries cannot be written yet: 'ociv2 export' makes layouts and archives, which "
          "skopeo or podman can push"},
-        {{"prune", "gc"},
-         "giving space back is not there yet: what 'ociv2 forget' frees stays in storage"},
+        {{"gc", "clean"}, "'ociv2 prune' gives back the space of what was forgotten"},
         {{"mount"},
          "mounting is not there yet: 'ociv2 ls', 'find' and 'dump' look into images, 'ociv2 "
          "restore' writes them out"},

@@ -27,7 +27,9 @@ struct merge {
     size_t pack_count;
     uint64_t base;
     struct ov_object merged;
+    const struct ov_drop_options *options; /* NULL: only segments are dropped */
     struct ov_object_list dropped;
+    struct ov_map is_dropped; /* their names */
 };
 
 static void close_inputs(struct merge *m)
@@ -44,6 +46,7 @@ static void release_merge(struct merge *m)
     free(m->inputs);
     free(m->packs);
     ov_object_list_release(&m->dropped);
+    ov_map_release(&m->is_dropped);
 }
 
 /* ---- Choosing ---- */
@@ -56,34 +59,93 @@ static int compare_sizes(const void *a, const void *b)
     return ov_id_compare(&x->name, &y->name);
 }
 
+static struct ov_map_key name_key(const struct ov_id *name)
+{
+    return (struct ov_map_key){ov_load64(name->bytes), ov_load64(name->bytes + 8)};
+}
+
+static bool may_drop(const struct merge *m, const struct ov_state_object *o)
+{
+    if (o->state != OV_OBJECT_CONDEMNED && o->state != OV_OBJECT_CONDEMNED_ORPHAN)
+        return false;
+    return m->options ? m->options->may_drop(m->options->context, &o->object.name)
+                      : o->object.type == OV_OBJECT_SEGMENT && o->state == OV_OBJECT_CONDEMNED;
+}
+
+/* What is to be dropped, and the live segments, by size. */
+static enum ov_status list_objects(struct merge *m, struct ov_object_list *segments,
+                                   struct ov_error *err)
+{
+    const struct ov_state *state = ov_repo_state(m->repo);
+    m->base = state->number;
+    for (size_t i = 0; i < state->object_count; i++) {
+        const struct ov_state_object *o = &state->objects[i];
+        if (o->object.type == OV_OBJECT_SEGMENT && o->state == OV_OBJECT_LIVE)
+            OV_TRY(ov_object_list_add(segments, &o->object, err));
+        if (!may_drop(m, o))
+            continue;
+        OV_TRY(ov_object_list_add(&m->dropped, &o->object, err));
+        OV_TRY(ov_map_put(&m->is_dropped, name_key(&o->object.name), 0, err));
+    }
+    if (segments->count)
+        qsort(segments->items, segments->count, sizeof(*segments->items), compare_sizes);
+    return OV_OK;
+}
+
+/* Live, or condemned and so perhaps revived. */
+static bool is_kept(const struct merge *m, const struct ov_id *pack)
+{
+    enum ov_object_state now = ov_state_object(ov_repo_state(m->repo), pack);
+    uint64_t ignored;
+    return now == OV_OBJECT_LIVE ||
+           (now == OV_OBJECT_CONDEMNED && !ov_map_get(&m->is_dropped, name_key(pack), &ignored));
+}
+
+/* Whether much of a segment speaks of packs that are gone, or go now. */
+static enum ov_status is_stale(struct merge *m, const struct ov_object *segment, bool *out,
+                               struct ov_error *err)
+{
+    OV_AUTO(ov_segment_reader_close_auto) struct ov_segment_reader *reader = NULL;
+    struct ov_backend_source source;
+    size_t count;
+    uint64_t all = 0, gone = 0;
+    *out = false;
+    if (!m->options)
+        return OV_OK;
+    ov_backend_source_init(&source, m->repo->backend, ov_object_path(segment).text, segment->size);
+    OV_TRY(ov_segment_reader_open(&source.source, &segment->name, m->repo->keyring, &reader, err));
+    const struct ov_segment_pack *packs = ov_segment_reader_packs(reader, &count);
+    for (size_t i = 0; i < count; i++) {
+        all += packs[i].size;
+        gone += is_kept(m, &packs[i].name) ? 0 : packs[i].size;
+    }
+    *out = (double)gone > m->options->stale_share * (double)all;
+    return OV_OK;
+}
+
 /*
- * All but those that are larger than everything smaller together: so an entry is written again only
- * when what it lies in has doubled.
+ * All small ones but those that are larger than everything smaller together: so an entry is written
+ * again only when what it lies in has doubled. And those that are stale.
  */
 static enum ov_status choose(struct merge *m, struct ov_error *err)
 {
     OV_AUTO(ov_object_list_release) struct ov_object_list segments = {0};
-    const struct ov_state *state = ov_repo_state(m->repo);
-    for (size_t i = 0; i < state->object_count; i++) {
-        const struct ov_state_object *o = &state->objects[i];
-        if (o->object.type == OV_OBJECT_SEGMENT && o->state == OV_OBJECT_LIVE)
-            OV_TRY(ov_object_list_add(&segments, &o->object, err));
-        if (o->object.type == OV_OBJECT_SEGMENT && o->state == OV_OBJECT_CONDEMNED)
-            OV_TRY(ov_object_list_add(&m->dropped, &o->object, err));
-    }
-    m->base = state->number;
-    if (segments.count <= MAX_SEGMENTS)
+    OV_TRY(list_objects(m, &segments, err));
+    if (m->options && m->options->keep_segments)
         return OV_OK;
-    qsort(segments.items, segments.count, sizeof(*segments.items), compare_sizes);
-    m->inputs = calloc(segments.count, sizeof(*m->inputs));
+    m->inputs = calloc(segments.count + 1, sizeof(*m->inputs));
     if (!m->inputs)
         return ov_fail_no_memory(err);
+    bool is_small = segments.count > MAX_SEGMENTS;
     uint64_t total = 0;
     for (size_t i = 0; i < segments.count; i++) {
-        if (i >= MAX_SEGMENTS / 2 && segments.items[i].size > total)
-            break;
-        total += segments.items[i].size;
-        m->inputs[m->count++].object = segments.items[i];
+        const struct ov_object *segment = &segments.items[i];
+        bool is_chosen;
+        is_small = is_small && (i < MAX_SEGMENTS / 2 || segment->size <= total);
+        total += segment->size;
+        OV_TRY(is_stale(m, segment, &is_chosen, err));
+        if (is_small || is_chosen)
+            m->inputs[m->count++].object = *segment;
     }
     return OV_OK;
 }
@@ -100,13 +162,6 @@ static enum ov_status open_inputs(struct merge *m, struct ov_error *err)
                                       &in->reader, err));
     }
     return OV_OK;
-}
-
-/* Live, or condemned and so perhaps revived. */
-static bool is_kept(const struct merge *m, const struct ov_id *pack)
-{
-    enum ov_object_state now = ov_state_object(ov_repo_state(m->repo), pack);
-    return now == OV_OBJECT_LIVE || now == OV_OBJECT_CONDEMNED;
 }
 
 static int compare_packs(const void *a, const void *b)
@@ -267,8 +322,9 @@ static enum ov_status store_merged(struct merge *m, uint64_t entries, struct ov_
 /* ---- The commit ---- */
 
 /*
- * Packs that are kept at a later number were kept at this one, so the merged segment has all of
- * them; it is only to be seen that the inputs are still live.
+ * Packs that are kept at a later number were kept at this one, or were to be dropped, which is
+ * refused then: so the merged segment has all of them; it is only to be seen that the inputs are
+ * still live.
  */
 static enum ov_status plan(void *context, const struct ov_state *state, struct ov_log_entry *entry,
                            struct ov_error *err)
@@ -276,14 +332,15 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
     struct merge *m = context;
     for (size_t i = 0; i < m->count; i++) {
         if (ov_state_object(state, &m->inputs[i].object.name) != OV_OBJECT_LIVE)
-            return ov_fail(err, OV_ERR_CONFLICT, "another merge was faster");
+            return ov_fail(err, OV_ERR_CONFLICT, "another one was faster");
         OV_TRY(ov_object_list_add(&entry->condemned, &m->inputs[i].object, err));
     }
     if (m->merged.size)
         OV_TRY(ov_object_list_add(&entry->added, &m->merged, err));
     for (size_t i = 0; i < m->dropped.count; i++) {
-        if (ov_state_object(state, &m->dropped.items[i].name) != OV_OBJECT_CONDEMNED)
-            return ov_fail(err, OV_ERR_CONFLICT, "another merge was faster");
+        enum ov_object_state now = ov_state_object(state, &m->dropped.items[i].name);
+        if (now != OV_OBJECT_CONDEMNED && now != OV_OBJECT_CONDEMNED_ORPHAN)
+            return ov_fail(err, OV_ERR_CONFLICT, "another one was faster");
         OV_TRY(ov_object_list_add(&entry->dropped, &m->dropped.items[i], err));
     }
     return OV_OK;
@@ -299,20 +356,48 @@ static void delete_dropped(const struct merge *m)
     }
 }
 
+static enum ov_status commit(struct merge *m, struct ov_error *err)
+{
+    if (m->options && m->options->commit)
+        return m->options->commit(m->options->context, m->base, plan, m, err);
+    return ov_txlog_commit(m->repo->log, m->base, m->options ? m->options->command : "merge-index",
+                           plan, m, err);
+}
+
+static enum ov_status merge_chosen(struct merge *m, struct ov_error *err)
+{
+    uint64_t entries = 0;
+    if (m->count)
+        OV_TRY(count_entries(m, &entries, err));
+    if (entries)
+        OV_TRY(store_merged(m, entries, err));
+    OV_TRY(commit(m, err));
+    delete_dropped(m);
+    return OV_OK;
+}
+
 enum ov_status ov_segments_merge(struct ov_repo *repo, struct ov_error *err)
 {
     OV_AUTO(release_merge) struct merge m = {.repo = repo};
-    uint64_t entries;
     OV_TRY(choose(&m, err));
     if (m.count == 0)
         return OV_OK;
-    OV_TRY(count_entries(&m, &entries, err));
-    if (entries)
-        OV_TRY(store_merged(&m, entries, err));
-    enum ov_status status = ov_txlog_commit(repo->log, m.base, "merge-index", plan, &m, err);
-    if (status == OV_ERR_CONFLICT)
-        return OV_OK;
-    OV_TRY(status);
-    delete_dropped(&m);
+    enum ov_status status = merge_chosen(&m, err);
+    return status == OV_ERR_CONFLICT ? OV_OK : status;
+}
+
+enum ov_status ov_segments_drop(struct ov_repo *repo, const struct ov_drop_options *options,
+                                struct ov_drop_result *result, struct ov_error *err)
+{
+    OV_AUTO(release_merge) struct merge m = {.repo = repo, .options = options};
+    *result = (struct ov_drop_result){0};
+    OV_TRY(choose(&m, err));
+    if (m.count == 0 && m.dropped.count == 0)
+        return OV_END;
+    OV_TRY(merge_chosen(&m, err));
+    result->files = m.dropped.count;
+    for (size_t i = 0; i < m.dropped.count; i++)
+        result->bytes += m.dropped.items[i].size;
+    result->written = m.merged.size;
     return OV_OK;
 }

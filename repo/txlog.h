@@ -49,6 +49,12 @@ const struct ov_state *ov_txlog_state(const struct ov_txlog *log);
 OV_MUST_CHECK enum ov_status ov_txlog_refresh(struct ov_txlog *log, struct ov_error *err);
 
 /*
+ * Sees to it that all entries read so far survive a loss of power, as whoever acts on what they say
+ * must. Errors: those of storage.
+ */
+OV_MUST_CHECK enum ov_status ov_txlog_settle(struct ov_txlog *log, struct ov_error *err);
+
+/*
  * Makes the entry that is to follow `state`; called again, with a fresh entry, whenever another
  * writer was faster. Fills in lists; the log adds number, chain, transaction, time and names.
  * Anything but OV_OK ends the commit with that status.

@@ -39,6 +39,17 @@ static enum ov_status local_size(struct ov_backend *backend, const char *name, u
     return OV_OK;
 }
 
+static enum ov_status local_modified(struct ov_backend *backend, const char *name, int64_t *seconds,
+                                     struct ov_error *err)
+{
+    struct local *local = (struct local *)backend;
+    struct stat st;
+    if (fstatat(local->root, name, &st, AT_SYMLINK_NOFOLLOW))
+        return ov_fail_errno(err, "cannot read %s", name);
+    *seconds = st.st_mtime;
+    return OV_OK;
+}
+
 static enum ov_status local_read(struct ov_backend *backend, const char *name, uint64_t offset,
                                  void *out, size_t len, struct ov_error *err)
 {
@@ -258,6 +269,7 @@ static void local_close(struct ov_backend *backend)
 
 static const struct ov_backend_ops local_ops = {
     .size = local_size,
+    .modified = local_modified,
     .read = local_read,
     .list = local_list,
     .create = local_create,

@@ -98,6 +98,27 @@ struct ov_repo *test_repo_make(struct ov_backend *backend)
     return repo;
 }
 
+struct ov_repo *test_repo_other(const struct ov_repo *repo, struct ov_backend *backend)
+{
+    struct ov_txlog_options options = {0};
+    struct ov_repo *other = calloc(1, sizeof(*other));
+    ck_assert_ptr_nonnull(other);
+    other->backend = backend;
+    other->config = repo->config;
+    other->keyring = repo->keyring;
+    TEST_OK(
+        ov_txlog_open(backend, &other->config, other->keyring, &options, &other->log, &test_error));
+    return other;
+}
+
+void test_repo_other_close(struct ov_repo *other)
+{
+    ov_lookup_close(other->lookup);
+    ov_pack_cache_close(other->packs);
+    ov_txlog_close(other->log);
+    free(other);
+}
+
 /* The lists of an entry, to be copied into it. */
 static enum ov_status copy_lists(void *context, const struct ov_state *state,
                                  struct ov_log_entry *entry, struct ov_error *err)
