@@ -45,8 +45,7 @@ struct ov_object_writer {
     struct ov_map part_index; /* of the packs that this part relies on */
     struct reliance *reliances;
     size_t reliance_count, reliance_capacity;
-    uint8_t
-        *is_used; /* whether the part relies on it, by pack number of the index of this state: */
+    uint8_t *is_used; /* by the part; by pack number of the index of this state: */
     size_t is_used_size;
     uint64_t index_number;
     struct ov_object_writer_totals totals;
