@@ -462,7 +462,10 @@ static enum ov_status try_commit(struct ov_txlog *log, uint64_t base, const char
     OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
     OV_AUTO(ov_buf_release) struct ov_buf file = {0};
     struct ov_id hash;
+    uint64_t before = log->state.number;
     enum ov_status status = plan(context, &log->state, &entry, err);
+    if (status >= 0 && log->state.number != before) /* it had to read on: it plans again */
+        return ov_fail(err, OV_ERR_EXISTS, "entries were read while planning");
     if (status != OV_OK)
         return status;
     OV_TRY(fill_in(&entry, command, err));
@@ -553,10 +556,11 @@ static enum ov_status verify_checkpoint(struct ov_txlog *log, const struct numbe
         OV_AUTO(ov_state_release) struct ov_state saved = {0};
         struct ov_error problem;
         bool is_same = false;
-        if (read_checkpoint(log, state->number, &saved, &problem) < 0) {
+        enum ov_status status = read_checkpoint(log, state->number, &saved, &problem);
+        if (status < 0 && status != OV_ERR_NOT_FOUND) /* removed since it was listed */
             tell(report, &problem, faults);
+        if (status < 0)
             continue;
-        }
         OV_TRY(ov_state_is_same(&saved, state, &is_same, err));
         if (!is_same) {
             (void)ov_fail(&problem, OV_ERR_CORRUPT,
