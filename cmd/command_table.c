@@ -27,6 +27,7 @@ const struct ov_command *const ov_commands[] = {
     /* Repository */
     &ov_command_init,
     &ov_command_log,
+    &ov_command_undo,
     &ov_command_stats,
     &ov_command_check,
     &ov_command_repair,
@@ -102,6 +103,7 @@ static const char *advice_on(const char *name)
         {{"copy", "rewrite", "recover", "sync"}, "this is not there yet"},
         {{"rm", "rmi", "delete"},
          "'ociv2 untag' removes tags, 'ociv2 forget' snapshots and their tags"},
+        {{"revert", "rollback", "reset"}, "'ociv2 undo' takes back the last change of images"},
         {{"run", "build", "exec"},
          "ociv2 keeps images: 'ociv2 restore' and 'ociv2 export' hand them to what runs them"},
         {{"unlock"}, "there are no locks, so there is nothing to unlock"},

@@ -29,6 +29,7 @@ extern const struct ov_command ov_command_snapshot;
 extern const struct ov_command ov_command_snapshots;
 extern const struct ov_command ov_command_stats;
 extern const struct ov_command ov_command_tag;
+extern const struct ov_command ov_command_undo;
 extern const struct ov_command ov_command_untag;
 extern const struct ov_command ov_command_verify;
 extern const struct ov_command ov_command_version;

@@ -15,7 +15,7 @@
 #define STALE_SHARE 0.02
 
 const struct ov_prune_options ov_prune_defaults = {
-    .max_unused = 0.05,
+    .max_unused = 0.015,
     .rewrite_below = 0.6,
 };
 

@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-#define MAX_ATTEMPTS 8
-
 static const char command[] = "repair-packs";
 
 /* A pack that is missing or damaged. */
@@ -384,8 +382,10 @@ static enum ov_status commit(struct repair *r, struct ov_error *err)
     return ov_repo_load_index(r->repo, err);
 }
 
-static enum ov_status attempt(struct repair *r, struct ov_error *err)
+/* Again when a prune took a pack that holds another copy: then what was stored is looked up. */
+static enum ov_status attempt(void *context, struct ov_error *err)
 {
+    struct repair *r = context;
     r->result->frames = r->result->unlisted = 0;
     r->is_hidden = false;
     OV_TRY(ov_repo_load_index(r->repo, err));
@@ -409,15 +409,7 @@ static enum ov_status repair_damaged(struct repair *r, struct ov_error *err)
         .packer = ov_packer_defaults,
     };
     OV_TRY(ov_object_writer_open(r->repo, r->workers, &options, &r->writer, err));
-    for (int i = 0;; i++) {
-        enum ov_status status = attempt(r, err);
-        if (status == OV_ERR_INTERRUPTED)
-            return ov_object_writer_stop(r->writer, "repair packs", r->options->report, err);
-        if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
-            return status;
-        /* A prune took a pack that holds another copy: what was stored is kept, and looked up. */
-        OV_TRY(ov_object_writer_recover(r->writer, err));
-    }
+    return ov_object_writer_run(r->writer, attempt, r, "repair packs", r->options->report, err);
 }
 
 enum ov_status ov_repair_packs(struct ov_repo *repo, const struct ov_repair_packs_options *options,

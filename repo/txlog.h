@@ -81,6 +81,13 @@ OV_MUST_CHECK enum ov_status ov_txlog_read(const struct ov_txlog *log, uint64_t 
                                            struct ov_log_entry *out, struct ov_error *err);
 
 /*
+ * The state as it was after an entry. Release *out with ov_state_release().
+ * Errors: NOT_FOUND (there is no such entry), UNSUPPORTED (markers lie before it), CORRUPT, IO.
+ */
+OV_MUST_CHECK enum ov_status ov_txlog_state_at(const struct ov_txlog *log, uint64_t number,
+                                               struct ov_state *out, struct ov_error *err);
+
+/*
  * For check: replays the whole log from entry 0, without checkpoints, and compares the result with
  * the state, with every checkpoint and with the head. Each fault is told to `report` as a warning.
  */

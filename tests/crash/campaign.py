@@ -26,6 +26,7 @@ COMMANDS = {
         "forget": ["{program}", "forget", "{name}"],
         "key add": ["{program}", "key-add", "{file}"],
         "key remove": ["{program}", "key-remove", "{file}"],
+        "prune": ["{program}", "prune"],
         "read": ["{program}", "verify"],
         # Not in the programs for people:
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
@@ -47,6 +48,7 @@ COMMANDS = {
         "forget": ["{driver}", "forget", "{name}"],
         "key add": ["{program}", "key", "add", "--new-key-file", "{file}"],
         "key remove": ["{driver}", "key-remove", "{file}"],
+        "prune": ["{program}", "--jobs", "1", "prune", "--max-unused", "0", "--keep-grace", "0"],
         "read": ["{program}", "check"],
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
         "condemn": ["{driver}", "condemn"],
@@ -355,6 +357,7 @@ def scenario(campaign):
         snapshot(campaign, "tree2", "img:2", environment={"CRASH_ADOPT": 3}),
         tag("img:1", "img:stable"),
         forget("img:2"),
+        Step("prune"),
         Step("key add", lambda s: s.with_keys(2), {"file": files["key2"]}, in_log=False),
         Step("key remove", lambda s: s.with_keys(1), {"file": files["key1"]}, "key2", False),
         # So that the next entry brings a checkpoint and takes the oldest one away.

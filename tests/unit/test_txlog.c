@@ -723,6 +723,33 @@ START_TEST(no_single_failure_harms_the_log)
 }
 END_TEST
 
+/* Looking back: with checkpoints and without, and not behind markers. */
+START_TEST(states_of_the_past_can_be_had)
+{
+    FIXTURE;
+    OV_AUTO(ov_txlog_close_auto) struct ov_txlog *log = open_log(&f);
+    for (uint64_t i = 1; i <= 150; i++) {
+        struct plan plan = {.add = i};
+        TEST_OK(commit(log, &plan));
+    }
+    for (uint64_t at = 0; at <= 150; at += 25) {
+        OV_AUTO(ov_state_release) struct ov_state state = {0};
+        TEST_OK(ov_txlog_state_at(log, at, &state, &test_error));
+        ck_assert_uint_eq(state.number, at);
+        ck_assert_uint_eq(state.object_count, at);
+    }
+    struct ov_state state;
+    TEST_FAILS(OV_ERR_NOT_FOUND, ov_txlog_state_at(log, 151, &state, &test_error));
+    compact(&f, 10);
+    TEST_FAILS(OV_ERR_UNSUPPORTED, ov_txlog_state_at(log, 50, &state, &test_error));
+    TEST_OK(ov_txlog_state_at(log, 0, &state, &test_error));
+    ov_state_release(&state);
+    TEST_OK(ov_txlog_state_at(log, 100, &state, &test_error));
+    ck_assert_uint_eq(state.object_count, 100);
+    ov_state_release(&state);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -751,6 +778,7 @@ int main(void)
         a_damaged_checkpoint_is_passed_over,
         a_compacted_log_opens_from_its_checkpoint,
         markers_without_a_checkpoint_are_an_error,
+        states_of_the_past_can_be_had,
         verifying_finds_what_opening_passes_over,
         verifying_holds_checkpoints_to_the_log,
         verifying_holds_the_head_to_the_log,
