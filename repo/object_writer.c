@@ -3,12 +3,14 @@
 #include "engine/bucket.h"
 #include "engine/limits.h"
 #include "repo/layout.h"
+#include "repo/segment_merge.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #define ADOPT_CHUNKS 524288u
 #define ADOPT_BYTES ((uint64_t)8 << 30)
+#define MAX_ATTEMPTS 8
 
 /* A pack that is stored, but not yet in a segment. */
 struct stored_pack {
@@ -33,7 +35,8 @@ struct ov_object_writer {
     /* Packs that were there before, or are committed, and are relied on. */
     struct ov_object_list used;
     struct ov_map used_index;
-    uint8_t *is_used; /* by pack number of the current index */
+    uint8_t *is_used; /* by pack number of the index of this state: */
+    uint64_t index_number;
     struct ov_object_writer_totals totals;
 };
 
@@ -124,6 +127,7 @@ static enum ov_status start_index(struct ov_object_writer *writer, struct ov_err
     uint32_t packs = ov_lookup_pack_count(writer->repo->lookup);
     free(writer->is_used);
     writer->is_used = calloc(packs ? packs : 1, 1);
+    writer->index_number = writer->repo->index_number;
     return writer->is_used ? OV_OK : ov_fail_no_memory(err);
 }
 
@@ -186,6 +190,12 @@ static enum ov_status use_pack(struct ov_object_writer *writer, const struct ov_
     return ov_object_list_add(&writer->used, object, err);
 }
 
+/* A reader of the same repository may have caught up with the log: packs are numbered anew then. */
+static enum ov_status follow_index(struct ov_object_writer *writer, struct ov_error *err)
+{
+    return writer->index_number == writer->repo->index_number ? OV_OK : start_index(writer, err);
+}
+
 /* Looks the tag up in live packs, and its bases, and relies on what holds them. */
 static enum ov_status find_live(struct ov_object_writer *writer, const struct ov_tag *tag,
                                 unsigned below_depth, bool *is_there, struct ov_error *err)
@@ -213,6 +223,7 @@ static enum ov_status is_known(struct ov_object_writer *writer, const struct ov_
     *is_there = ov_map_get(&writer->pending, tag_key(tag), &ignored);
     if (*is_there)
         return OV_OK;
+    OV_TRY(follow_index(writer, err));
     return find_live(writer, tag, OV_MAX_DELTA_DEPTH + 1, is_there, err);
 }
 
@@ -478,6 +489,27 @@ enum ov_status ov_object_writer_stop(struct ov_object_writer *writer, const char
             "interrupted; what was stored so far is kept: the next %s goes on from there", what);
     }
     return ov_fail(err, OV_ERR_INTERRUPTED, "interrupted");
+}
+
+enum ov_status ov_object_writer_run(struct ov_object_writer *writer, ov_attempt_fn *attempt,
+                                    void *context, const char *what, const struct ov_report *report,
+                                    struct ov_error *err)
+{
+    struct ov_error problem;
+    for (int i = 0;; i++) {
+        enum ov_status status = attempt(context, err);
+        if (status >= 0)
+            break;
+        if (status == OV_ERR_INTERRUPTED)
+            return ov_object_writer_stop(writer, what, report, err);
+        if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
+            return status;
+        /* A prune took what the attempt relied on: the next one stores what is missing now. */
+        OV_TRY(ov_object_writer_recover(writer, err));
+    }
+    if (!writer->options.is_dry_run && ov_segments_merge(writer->repo, &problem) < 0)
+        ov_report_warn(report, NULL, &problem); /* what was committed stands */
+    return OV_OK;
 }
 
 uint64_t ov_object_writer_base(const struct ov_object_writer *writer)

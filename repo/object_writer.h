@@ -116,6 +116,22 @@ OV_MUST_CHECK enum ov_status ov_object_writer_stop(struct ov_object_writer *writ
                                                    const char *what, const struct ov_report *report,
                                                    struct ov_error *err);
 
+/* Puts everything that belongs together, flushes and commits it; may be called several times. */
+typedef enum ov_status ov_attempt_fn(void *context, struct ov_error *err);
+
+/*
+ * Attempts until it works, or fails otherwise than because a prune took what was relied on: then
+ * what was uploaded is kept, so that an attempt only costs what is missing. After success the
+ * index's small segments are merged, unless nothing is stored.
+ * what: for messages, such as "snapshot". report: may be NULL.
+ * Errors: INTERRUPTED (as ov_object_writer_stop(); the writer can only be closed then), CONFLICT
+ * (again and again), and attempt's.
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_run(struct ov_object_writer *writer,
+                                                  ov_attempt_fn *attempt, void *context,
+                                                  const char *what, const struct ov_report *report,
+                                                  struct ov_error *err);
+
 /* Number of the log's state with which the uploads were planned, for ov_txlog_commit(). */
 uint64_t ov_object_writer_base(const struct ov_object_writer *writer);
 

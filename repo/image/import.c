@@ -5,13 +5,10 @@
 #include "repo/image/known_image.h"
 #include "repo/image/platform_tag.h"
 #include "repo/image/stored_stream.h"
-#include "repo/segment_merge.h"
 #include "repo/texts.h"
 
 #include <stdlib.h>
 #include <time.h>
-
-#define MAX_ATTEMPTS 8
 
 /* One image of the list on its way into the repository. */
 struct made {
@@ -233,8 +230,9 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
     return OV_OK;
 }
 
-static enum ov_status attempt(struct import *import, struct ov_error *err)
+static enum ov_status attempt(void *context, struct ov_error *err)
 {
+    struct import *import = context;
     for (size_t i = 0; i < import->list.count; i++)
         OV_TRY(import_one(import, i, err));
     if (import->options->is_dry_run)
@@ -279,23 +277,10 @@ enum ov_status ov_import(struct ov_repo *repo, struct ov_image_source *source, s
         .results = &results,
     };
     OV_TRY(prepare(&import, index, err));
-    for (int i = 0;; i++) {
-        enum ov_status status = attempt(&import, err);
-        if (status >= 0)
-            break;
-        if (status == OV_ERR_INTERRUPTED)
-            return ov_object_writer_stop(import.writer, "import", options->report, err);
-        if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
-            return status;
-        /* A prune took what this import relied on: store what is missing now. */
-        OV_TRY(ov_object_writer_recover(import.writer, err));
-    }
+    OV_TRY(ov_object_writer_run(import.writer, attempt, &import, "import", options->report, err));
     const struct ov_object_writer_totals totals = ov_object_writer_totals(import.writer);
     results.items[0].new_chunks = totals.new_chunks;
     results.items[0].stored_bytes = totals.stored_bytes;
-    struct ov_error problem;
-    if (!options->is_dry_run && ov_segments_merge(repo, &problem) < 0)
-        ov_report_warn(options->report, NULL, &problem); /* the snapshots stand */
     *out = results;
     results = (struct ov_import_results){0};
     return OV_OK;
