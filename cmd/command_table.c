@@ -29,6 +29,7 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_log,
     &ov_command_stats,
     &ov_command_check,
+    &ov_command_repair,
     &ov_command_prune,
     &ov_command_key,
     /* Other */
@@ -98,7 +99,7 @@ static const char *advice_on(const char *name)
         {{"mount"},
          "mounting is not there yet: 'ociv2 ls', 'find' and 'dump' look into images, 'ociv2 "
          "restore' writes them out"},
-        {{"copy", "repair", "rewrite", "recover", "sync"}, "this is not there yet"},
+        {{"copy", "rewrite", "recover", "sync"}, "this is not there yet"},
         {{"rm", "rmi", "delete"},
          "'ociv2 untag' removes tags, 'ociv2 forget' snapshots and their tags"},
         {{"run", "build", "exec"},

@@ -344,6 +344,11 @@ enum ov_status ov_lookup_admit(struct ov_lookup *lookup, const struct ov_id *pac
     return OV_OK;
 }
 
+void ov_lookup_hide(struct ov_lookup *lookup, uint32_t pack_number)
+{
+    lookup->standing[pack_number] = UNUSABLE;
+}
+
 /* Fills in the location of an entry, if its pack is usable. */
 static enum ov_status locate(const struct ov_lookup *lookup, int which, uint64_t index,
                              const struct ov_table_entry *entry, struct ov_location *out,

@@ -56,6 +56,11 @@ OV_MUST_CHECK enum ov_status ov_lookup_admit(struct ov_lookup *lookup, const str
                                              struct ov_error *err);
 
 /*
+ * Takes copies in the pack of this number for unusable from now on. For who means to condemn it.
+ */
+void ov_lookup_hide(struct ov_lookup *lookup, uint32_t pack_number);
+
+/*
  * The live copy of smallest depth, below `below_depth`. *found tells whether there is one.
  * Errors: CORRUPT (the cache file is damaged).
  */

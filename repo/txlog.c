@@ -226,10 +226,10 @@ static enum ov_status load_checkpoint(struct ov_txlog *log, struct ov_error *err
         enum ov_status status = read_checkpoint(log, numbers.items[i], &state, &problem);
         if (status == OV_ERR_NO_MEMORY)
             return ov_fail_no_memory(err);
-        if (status < 0) {
+        if (status < 0 && status != OV_ERR_NOT_FOUND) /* removed by a writer, or beyond the end */
             ov_report_warn(log->options.report, NULL, &problem);
+        if (status < 0)
             continue;
-        }
         ov_state_release(&log->state);
         log->state = state;
         log->is_empty = false;
@@ -266,7 +266,7 @@ static void maybe_write_checkpoint(struct ov_txlog *log)
 
 /* ---- Opening ---- */
 
-/* The head is read before the log's end is looked for, so it cannot be ahead by a race. */
+/* Head and memory are read before the log's end is looked for, so neither is ahead by a race. */
 static enum ov_status read_head(struct ov_txlog *log, struct ov_log_point *head)
 {
     struct ov_error problem;
@@ -305,31 +305,28 @@ static enum ov_status check_head(const struct ov_txlog *log, const struct ov_log
 }
 
 /* Holds the log to what this client remembers of it. */
-static enum ov_status check_memory(struct ov_txlog *log, struct ov_error *err)
+static enum ov_status check_memory(struct ov_txlog *log, const struct ov_log_point *seen,
+                                   struct ov_error *err)
 {
-    struct ov_log_point seen;
-    if (log->options.accept_rollback ||
-        !ov_log_memory_load(log->memory_directory, &log->config.repository, &seen))
-        return OV_OK;
-    if (seen.number > log->state.number)
+    if (seen->number > log->state.number)
         return ov_fail(err, OV_ERR_ROLLBACK,
                        "the repository is older than this machine has seen it: it ends at entry "
                        "%llu, but entry %llu existed. If it was restored from a backup on purpose, "
                        "say --accept-rollback once",
-                       (unsigned long long)log->state.number, (unsigned long long)seen.number);
+                       (unsigned long long)log->state.number, (unsigned long long)seen->number);
     OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
     struct ov_id hash = log->state.hash;
     bool is_marker;
-    if (seen.number < log->state.number)
-        OV_TRY(ov_log_file_read(log->backend, log->keyring, seen.number, &entry, &hash, &is_marker,
+    if (seen->number < log->state.number)
+        OV_TRY(ov_log_file_read(log->backend, log->keyring, seen->number, &entry, &hash, &is_marker,
                                 err));
-    if (!ov_id_equal(&hash, &seen.hash))
+    if (!ov_id_equal(&hash, &seen->hash))
         return ov_fail(err, OV_ERR_ROLLBACK,
                        "the repository has another history than this machine has seen: its entry "
                        "%llu was exchanged. If it was restored from a backup on purpose, say "
                        "--accept-rollback once",
-                       (unsigned long long)seen.number);
-    log->durable = seen.number;
+                       (unsigned long long)seen->number);
+    log->durable = seen->number;
     return OV_OK;
 }
 
@@ -348,7 +345,10 @@ enum ov_status ov_txlog_open(struct ov_backend *backend, const struct ov_config 
     log->is_empty = true;
     OV_TRY(ov_text_copy(options->memory_directory, &log->memory_directory, err));
 
-    struct ov_log_point head;
+    if (options->accept_rollback)
+        ov_log_memory_forget(log->memory_directory, &config->repository);
+    struct ov_log_point head, seen;
+    bool has_memory = ov_log_memory_load(log->memory_directory, &config->repository, &seen);
     bool has_head = read_head(log, &head) >= 0;
     OV_TRY(load_checkpoint(log, err));
     enum ov_status status;
@@ -357,7 +357,8 @@ enum ov_status ov_txlog_open(struct ov_backend *backend, const struct ov_config 
     OV_TRY(status);
     if (has_head)
         OV_TRY(check_head(log, &head, err));
-    OV_TRY(check_memory(log, err));
+    if (has_memory)
+        OV_TRY(check_memory(log, &seen, err));
     settle_and_remember(log);
     *out = ov_steal(log);
     return OV_OK;

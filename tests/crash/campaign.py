@@ -37,6 +37,10 @@ COMMANDS = {
     "ociv2": {
         "init": ["{program}", "init"],
         "snapshot": ["{program}", "--jobs", "1", "snapshot", "{tree}", "{name}"],
+        "import": ["{program}", "--jobs", "1", "import", "--name", "{name}", "{image}"],
+        "export": ["{program}", "export", "{name}", "{image}"],
+        "restore": ["{program}", "--jobs", "2", "restore", "{name}", "{out}"],
+        "forget all": ["{program}", "forget", "--all-tags", "{name}"],
         "tag": ["{driver}", "tag", "{name}", "{new}"],
         "forget": ["{driver}", "forget", "{name}"],
         "key add": ["{program}", "key", "add", "--new-key-file", "{file}"],
@@ -44,7 +48,9 @@ COMMANDS = {
         "read": ["{program}", "check"],
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
         "condemn": ["{driver}", "condemn"],
+        "condemn blindly": ["{driver}", "condemn-blindly", "300"],
         "drop": ["{driver}", "drop"],
+        "verify": ["{driver}", "verify"],
         "read data": ["{program}", "check", "--read-data"],
         "check": ["read data"],
         "unknown": [1, 4],
@@ -198,9 +204,11 @@ class Campaign:
         env.update({"CRASH_" + name.upper(): value for name, value in how.items()})
         return env
 
-    def start(self, place, step, env=None):
+    def start(self, place, step, env=None, options=()):
+        """options: for programs for people, before the command."""
+        program, *rest = self.command(step)
         return subprocess.Popen(
-            self.command(step),
+            [program, *(options if program == self.options.program else ()), *rest],
             env=self.environment(place, step.key, {**step.environment, **(env or {})}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -420,23 +428,35 @@ def make_trees(work):
 # ---- The command line ----
 
 
-def parse_options(description, campaigns):
-    parser = argparse.ArgumentParser(description=description)
+def make_parser(description):
+    """What the scripts have in common."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--driver", required=True, help="the program crash_driver")
     parser.add_argument("--shim", required=True, help="the library crash_shim.so")
     parser.add_argument("--program", help="what runs the steps (default: the driver)")
     parser.add_argument("--commands", default="driver", choices=sorted(COMMANDS),
                         help="the table of its commands")
-    parser.add_argument("--all", action="store_true",
-                        help="look at every state that a loss of power can leave: takes minutes")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--directory", help="where to work (default: /dev/shm)")
-    parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN",
-                        help=f"of {', '.join(campaigns)} (default: all)")
+    return parser
+
+
+def read_options(parser):
     options = parser.parse_args()
     for name in ("driver", "shim"):
         setattr(options, name, os.path.realpath(getattr(options, name)))
     options.program = os.path.realpath(options.program) if options.program else options.driver
+    return options
+
+
+def parse_options(description, campaigns):
+    parser = make_parser(description)
+    parser.add_argument("--all", action="store_true",
+                        help="look at every state that a loss of power can leave: takes minutes")
+    parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN",
+                        help=f"of {', '.join(campaigns)} (default: all)")
+    options = read_options(parser)
     for name in options.campaigns:
         if name not in campaigns:
             parser.error(f"there is no campaign {name}")
