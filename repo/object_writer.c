@@ -13,6 +13,12 @@
 #define ADOPT_BYTES ((uint64_t)8 << 30)
 #define MAX_ATTEMPTS 8
 
+/* One part of the commit relies on one pack. */
+struct reliance {
+    uint32_t part;
+    uint32_t pack; /* in writer->used */
+};
+
 struct ov_object_writer {
     struct ov_repo *repo;
     struct ov_object_writer_options options;
@@ -25,7 +31,12 @@ struct ov_object_writer {
     /* Packs that were there before, or are committed, and are relied on. */
     struct ov_object_list used;
     struct ov_map used_index;
-    uint8_t *is_used; /* by pack number of the index of this state: */
+    uint32_t part;
+    struct ov_map part_index; /* of the packs that this part relies on */
+    struct reliance *reliances;
+    size_t reliance_count, reliance_capacity;
+    uint8_t *is_used; /* by the part; by pack number of the index of this state: */
+    size_t is_used_size;
     uint64_t index_number;
     struct ov_object_writer_totals totals;
 };
@@ -83,7 +94,8 @@ static enum ov_status start_index(struct ov_object_writer *writer, struct ov_err
     OV_TRY(ov_repo_load_index(writer->repo, err));
     uint32_t packs = ov_lookup_pack_count(writer->repo->lookup);
     free(writer->is_used);
-    writer->is_used = calloc(packs ? packs : 1, 1);
+    writer->is_used_size = packs ? packs : 1;
+    writer->is_used = calloc(writer->is_used_size, 1);
     writer->index_number = writer->repo->index_number;
     return writer->is_used ? OV_OK : ov_fail_no_memory(err);
 }
@@ -118,8 +130,10 @@ void ov_object_writer_close(struct ov_object_writer *writer)
     ov_packer_close(writer->packer);
     ov_segment_builder_close(writer->segment);
     free(writer->is_used);
+    free(writer->reliances);
     ov_map_release(&writer->pending);
     ov_map_release(&writer->used_index);
+    ov_map_release(&writer->part_index);
     ov_object_list_release(&writer->added);
     ov_object_list_release(&writer->used);
     free(writer);
@@ -131,11 +145,25 @@ static enum ov_status use_pack(struct ov_object_writer *writer, const struct ov_
                                struct ov_error *err)
 {
     struct ov_map_key key = {ov_load64(object->name.bytes), ov_load64(object->name.bytes + 8)};
-    uint64_t position;
-    if (ov_map_get(&writer->used_index, key, &position))
+    uint64_t position = writer->used.count, ignored;
+    if (ov_map_get(&writer->part_index, key, &ignored))
         return OV_OK;
-    OV_TRY(ov_map_put(&writer->used_index, key, writer->used.count, err));
-    return ov_object_list_add(&writer->used, object, err);
+    if (!ov_map_get(&writer->used_index, key, &position)) {
+        OV_TRY(ov_object_list_add(&writer->used, object, err));
+        OV_TRY(ov_map_put(&writer->used_index, key, position, err));
+    }
+    OV_TRY(ov_array_grow(&writer->reliances, writer->reliance_count, &writer->reliance_capacity,
+                         sizeof(*writer->reliances), err));
+    writer->reliances[writer->reliance_count++] =
+        (struct reliance){writer->part, (uint32_t)position};
+    return ov_map_put(&writer->part_index, key, 0, err);
+}
+
+uint32_t ov_object_writer_begin_part(struct ov_object_writer *writer)
+{
+    memset(writer->is_used, 0, writer->is_used_size);
+    ov_map_clear(&writer->part_index);
+    return ++writer->part;
 }
 
 /* A reader of the same repository may have caught up with the log: packs are numbered anew then. */
@@ -402,6 +430,9 @@ enum ov_status ov_object_writer_recover(struct ov_object_writer *writer, struct 
     OV_TRY(status);
     writer->used.count = 0;
     ov_map_clear(&writer->used_index);
+    ov_map_clear(&writer->part_index);
+    writer->reliance_count = 0;
+    writer->part = 0;
     return OV_OK;
 }
 
@@ -446,16 +477,21 @@ uint64_t ov_object_writer_base(const struct ov_object_writer *writer)
     return writer->base;
 }
 
-enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer, struct ov_id **out,
-                                      size_t *count, struct ov_error *err)
+/* part: 0 for all. */
+static enum ov_status list_packs(const struct ov_object_writer *writer, uint32_t part,
+                                 struct ov_id **out, size_t *count, struct ov_error *err)
 {
-    size_t total = writer->used.count + writer->added.count;
+    size_t total = writer->reliance_count + writer->added.count;
     struct ov_id *names = malloc((total ? total : 1) * sizeof(*names));
     if (!names)
         return ov_fail_no_memory(err);
     *count = 0;
-    for (size_t i = 0; i < writer->used.count; i++)
+    for (size_t i = 0; part == 0 && i < writer->used.count; i++)
         names[(*count)++] = writer->used.items[i].name;
+    for (size_t i = 0; part != 0 && i < writer->reliance_count; i++) {
+        if (writer->reliances[i].part == part)
+            names[(*count)++] = writer->used.items[writer->reliances[i].pack].name;
+    }
     for (size_t i = 0; i < writer->added.count; i++) {
         if (writer->added.items[i].type != OV_OBJECT_SEGMENT)
             names[(*count)++] = writer->added.items[i].name;
@@ -464,6 +500,19 @@ enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer, str
         qsort(names, *count, sizeof(*names), compare_names);
     *out = names;
     return OV_OK;
+}
+
+enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer, struct ov_id **out,
+                                      size_t *count, struct ov_error *err)
+{
+    return list_packs(writer, 0, out, count, err);
+}
+
+enum ov_status ov_object_writer_packs_of(const struct ov_object_writer *writer, uint32_t part,
+                                         struct ov_id **out, size_t *count, struct ov_error *err)
+{
+    assert(part > 0);
+    return list_packs(writer, part, out, count, err);
 }
 
 struct ov_object_writer_totals ov_object_writer_totals(const struct ov_object_writer *writer)

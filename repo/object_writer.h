@@ -152,6 +152,20 @@ OV_MUST_CHECK enum ov_status ov_object_writer_packs(const struct ov_object_write
                                                     struct ov_id **out, size_t *count,
                                                     struct ov_error *err);
 
+/*
+ * For several snapshots in one commit: what is relied on from now on is for the next of them. Tells
+ * its number, for ov_object_writer_packs_of(); from 1, and again from 1 after a recovery.
+ */
+uint32_t ov_object_writer_begin_part(struct ov_object_writer *writer);
+
+/*
+ * Names of the packs that one part relies on, and of all that were stored since the last commit.
+ * As ov_object_writer_packs().
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_packs_of(const struct ov_object_writer *writer,
+                                                       uint32_t part, struct ov_id **out,
+                                                       size_t *count, struct ov_error *err);
+
 struct ov_object_writer_totals {
     uint64_t new_chunks;
     uint64_t new_bytes;    /* plain */
