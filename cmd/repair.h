@@ -9,7 +9,9 @@
 /* Options of all actions. */
 struct ov_repair_arguments {
     bool is_dry_run;
-    bool discards; /* packs: keep no copies of damaged files */
+    bool discards;      /* packs: keep no copies of damaged files */
+    const char *source; /* --from */
+    bool reads_data;    /* --from: look for damage in all packs first */
 };
 
 extern struct ov_repair_arguments ov_repair_arguments;
@@ -19,5 +21,6 @@ OV_MUST_CHECK enum ov_status ov_repair_index_run(struct ov_session *session, int
                                                  struct ov_error *err);
 OV_MUST_CHECK enum ov_status ov_repair_packs_run(struct ov_session *session, int argc, char **argv,
                                                  struct ov_error *err);
+OV_MUST_CHECK enum ov_status ov_repair_from_run(struct ov_session *session, struct ov_error *err);
 
 #endif
