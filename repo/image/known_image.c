@@ -113,12 +113,15 @@ enum ov_status ov_known_image_take(const struct ov_import_pass *pass, struct ov_
     const struct ov_state *state = ov_repo_state(pass->repo);
     *is_known = false;
     for (size_t i = state->snapshot_count; i-- > 0 && !*is_known;) {
-        const struct ov_snapshot_record *record = &state->snapshots[i];
-        if (pass->image->layer_count == 0 || !has_layers(record, pass->image))
+        if (i >= state->snapshot_count || pass->image->layer_count == 0 ||
+            !has_layers(&state->snapshots[i], pass->image))
             continue;
+        /* A copy, for the state may change while objects are read. */
+        OV_AUTO(ov_snapshot_record_release) struct ov_snapshot_record record = {0};
+        OV_TRY(ov_snapshot_record_copy(&state->snapshots[i], &record, err));
         if (!objects)
             OV_TRY(ov_objects_open(pass->repo, OBJECT_CACHE, &objects, err));
-        OV_TRY(try_snapshot(pass, record, objects, snapshot, is_known, err));
+        OV_TRY(try_snapshot(pass, &record, objects, snapshot, is_known, err));
     }
     return OV_OK;
 }
