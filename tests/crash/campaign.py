@@ -26,6 +26,7 @@ COMMANDS = {
         "forget": ["{program}", "forget", "{name}"],
         "key add": ["{program}", "key-add", "{file}"],
         "key remove": ["{program}", "key-remove", "{file}"],
+        "undo": ["{program}", "undo"],
         "prune": ["{program}", "prune"],
         "read": ["{program}", "verify"],
         # Not in the programs for people:
@@ -42,8 +43,8 @@ COMMANDS = {
         "export": ["{program}", "export", "{name}", "{image}"],
         "restore": ["{program}", "--jobs", "2", "restore", "{name}", "{out}"],
         "forget all": ["{program}", "forget", "--all-tags", "{name}"],
-        "prune": ["{program}", "prune"],
-        "prune all": ["{program}", "prune", "--keep-grace", "0", "--max-unused", "0"],
+        "undo": ["{program}", "undo"],
+        "prune gently": ["{program}", "prune"],
         "tag": ["{program}", "tag", "{name}", "{new}"],
         "forget": ["{driver}", "forget", "{name}"],
         "key add": ["{program}", "key", "add", "--new-key-file", "{file}"],
