@@ -53,7 +53,7 @@ COMMANDS = {
         "read": ["{program}", "check"],
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
         "condemn": ["{driver}", "condemn"],
-        "condemn blindly": ["{driver}", "condemn-blindly", "300"],
+        "condemn blindly": ["{driver}", "condemn-blindly", "1500"],
         "drop": ["{driver}", "drop"],
         "verify": ["{driver}", "verify"],
         "read data": ["{program}", "check", "--read-data"],
