@@ -153,13 +153,14 @@ enum ov_status ov_session_location(struct ov_session *session, const char **out,
 
 /* A person may mistype a password, and is asked again. */
 static enum ov_status open_repository(struct ov_session *session, struct ov_repo_options *options,
-                                      struct ov_error *err)
+                                      bool with_log, struct ov_error *err)
 {
     for (unsigned i = 1;; i++) {
         OV_AUTO(ov_credential_release) struct ov_credential credential = {0};
         OV_TRY(ov_credential_get(session, false, &credential, err));
         options->credential = &credential;
-        enum ov_status status = ov_repo_open(options, &session->repo, err);
+        enum ov_status status = with_log ? ov_repo_open(options, &session->repo, err)
+                                         : ov_repo_unlock(options, &session->repo, err);
         bool was_typed = session->credential_source && !*session->credential_source;
         if (status != OV_ERR_WRONG_KEY || !was_typed || i == PASSWORD_TRIES)
             return status;
@@ -167,7 +168,7 @@ static enum ov_status open_repository(struct ov_session *session, struct ov_repo
     }
 }
 
-enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err)
+static enum ov_status open_session(struct ov_session *session, bool with_log, struct ov_error *err)
 {
     struct ov_repo_options options = {
         .cache_directory = ov_globals.no_cache ? NULL : session->cache_directory,
@@ -183,7 +184,17 @@ enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err)
     enum ov_status status = ov_config_read(backend, &config, err);
     if (status < 0)
         return ov_error_context(err, status, "%s", options.location);
-    return open_repository(session, &options, err);
+    return open_repository(session, &options, with_log, err);
+}
+
+enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err)
+{
+    return open_session(session, true, err);
+}
+
+enum ov_status ov_session_unlock(struct ov_session *session, struct ov_error *err)
+{
+    return open_session(session, false, err);
 }
 
 /* ---- Failing ---- */

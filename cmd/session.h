@@ -63,6 +63,9 @@ OV_MUST_CHECK enum ov_status ov_session_location(struct ov_session *session, con
 /* Gets the password or key and opens the repository as session->repo. */
 OV_MUST_CHECK enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err);
 
+/* The same without its log, which may be what is damaged: see ov_repo_unlock(). */
+OV_MUST_CHECK enum ov_status ov_session_unlock(struct ov_session *session, struct ov_error *err);
+
 /* Fills *err; the program will exit with 2 and point to the command's help. */
 OV_MUST_CHECK enum ov_status ov_session_usage(struct ov_session *session, struct ov_error *err,
                                               const char *fmt, ...) OV_PRINTF(3, 4);

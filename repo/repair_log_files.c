@@ -193,15 +193,29 @@ static enum ov_status fill_slots(struct repair_log *r, const struct files *files
 
 /* ---- What fits together ---- */
 
-static void tell_entry(struct repair_log *r, uint64_t number)
+/* Entries that are missing in a row are told of together. */
+static void tell_entries(struct repair_log *r)
 {
-    struct ov_error problem;
-    (void)ov_fail(&problem, OV_ERR_CORRUPT, "%s is %s", ov_path_of_number(OV_DIR_LOG, number).text,
-                  !r->slots[number].is_there  ? "missing"
-                  : r->slots[number].has_hash ? "not the entry that belongs there"
-                                              : "damaged");
-    repair_log_tell(r, &problem);
-    r->result->bad_entries++;
+    for (uint64_t n = 0, end; n < r->slot_count; n = end) {
+        struct ov_error problem;
+        const struct repair_slot *slot = &r->slots[n];
+        struct ov_path path = ov_path_of_number(OV_DIR_LOG, n);
+        end = n + 1;
+        if (slot->is_good)
+            continue;
+        while (!slot->is_there && end < r->slot_count && !r->slots[end].is_there)
+            end++;
+        r->result->bad_entries += end - n;
+        if (end > n + 1)
+            (void)ov_fail(&problem, OV_ERR_CORRUPT, "%s to %016llx are missing", path.text,
+                          (unsigned long long)end - 1);
+        else
+            (void)ov_fail(&problem, OV_ERR_CORRUPT, "%s is %s", path.text,
+                          !slot->is_there  ? "missing"
+                          : slot->is_other ? "not the entry that belongs there"
+                                           : "damaged");
+        repair_log_tell(r, &problem);
+    }
 }
 
 /*
@@ -215,10 +229,8 @@ static void judge_entries(struct repair_log *r)
         r->has_head && r->head.number == r->result->end && !r->slots[r->result->end].is_good;
     for (uint64_t n = r->slot_count; n-- > 0;) {
         struct repair_slot *slot = &r->slots[n];
-        if (slot->is_good && has_expected && !ov_id_equal(&slot->hash, &expected))
-            slot->is_good = false;
-        if (!slot->is_good)
-            tell_entry(r, n);
+        slot->is_other = slot->is_good && has_expected && !ov_id_equal(&slot->hash, &expected);
+        slot->is_good = slot->is_good && !slot->is_other;
         if (has_expected) {
             slot->hash = expected;
             slot->has_hash = true;
@@ -345,6 +357,7 @@ enum ov_status repair_log_look(struct repair_log *r, struct ov_error *err)
     uint64_t end = find_end(r, &files, newest);
     OV_TRY(fill_slots(r, &files, end + needs_first_marker(&files, end), err));
     judge_entries(r);
+    tell_entries(r);
     judge_head(r);
     for (size_t i = 0; i < checkpoints.count; i++)
         OV_TRY(take_checkpoint(r, checkpoints.items[i], err));

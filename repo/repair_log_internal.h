@@ -11,6 +11,7 @@
 struct repair_slot {
     bool is_there; /* a file, whatever is in it */
     bool is_good;  /* an entry or a marker that fits the entries after it */
+    bool is_other; /* it is one, and does not fit them */
     bool is_marker;
     bool has_hash;         /* is known, from the file or from those around it */
     struct ov_id hash;     /* of the entry that is or was there */

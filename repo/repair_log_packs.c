@@ -308,10 +308,32 @@ static enum ov_status find_snapshot(struct recovery *v, struct ov_closure *closu
     v->found_count++;
     for (size_t i = 0; i < found->record.pack_count; i++)
         OV_TRY(ov_map_put(&v->needed, key_of(&found->record.packs[i]), 0, err));
-    OV_TRY(ov_array_grow(&result->found, result->found_count, &result->found_capacity,
-                         sizeof(*result->found), err));
-    OV_TRY(ov_snapshot_record_copy(&found->record, &result->found[result->found_count], err));
-    result->found_count++;
+    return OV_OK;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    const struct ov_snapshot_record *x = &((const struct found *)a)->record;
+    const struct ov_snapshot_record *y = &((const struct found *)b)->record;
+    if (x->time != y->time)
+        return x->time < y->time ? -1 : 1;
+    if (x->time_ns != y->time_ns)
+        return x->time_ns < y->time_ns ? -1 : 1;
+    return ov_id_compare(&x->id, &y->id);
+}
+
+/* By time, for people. */
+static enum ov_status tell_found(struct recovery *v, struct ov_error *err)
+{
+    struct ov_repair_log_result *result = v->r->result;
+    if (v->found_count)
+        qsort(v->found, v->found_count, sizeof(*v->found), compare_times);
+    for (size_t i = 0; i < v->found_count; i++) {
+        OV_TRY(ov_array_grow(&result->found, result->found_count, &result->found_capacity,
+                             sizeof(*result->found), err));
+        OV_TRY(ov_snapshot_record_copy(&v->found[i].record, &result->found[i], err));
+        result->found_count++;
+    }
     return OV_OK;
 }
 
@@ -324,7 +346,7 @@ static enum ov_status find_snapshots(struct recovery *v, struct ov_error *err)
             OV_TRY(find_snapshot(v, closure, &v->ids[i], err));
         OV_TRY(ov_report_poll(v->r->options->report, err));
     }
-    return OV_OK;
+    return tell_found(v, err);
 }
 
 /* ---- Tags ---- */
