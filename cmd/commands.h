@@ -9,6 +9,7 @@
 extern const struct ov_command ov_command_cache;
 extern const struct ov_command ov_command_check;
 extern const struct ov_command ov_command_completion;
+extern const struct ov_command ov_command_copy;
 extern const struct ov_command ov_command_diff;
 extern const struct ov_command ov_command_dump;
 extern const struct ov_command ov_command_export;

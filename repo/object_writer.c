@@ -12,6 +12,7 @@
 #define ADOPT_CHUNKS 524288u
 #define ADOPT_BYTES ((uint64_t)8 << 30)
 #define MAX_ATTEMPTS 8
+#define ANY_DEPTH (OV_MAX_DELTA_DEPTH + 1)
 
 /* One part of the commit relies on one pack. */
 struct reliance {
@@ -24,10 +25,10 @@ struct ov_object_writer {
     struct ov_object_writer_options options;
     struct ov_packer *packer;
     uint64_t base;
-    struct ov_map pending; /* tags of chunks that the index does not know yet */
-    uint64_t pending_bytes;
-    struct ov_segment_builder *segment; /* over packs that are stored, but in no segment yet */
-    struct ov_object_list added;        /* packs and segments, not committed */
+    struct ov_map pending; /* tag → depth of chunks that the index does not know yet; no copies */
+    uint64_t pending_chunks, pending_bytes; /* with copies */
+    struct ov_segment_builder *segment;     /* over packs that are stored, but in no segment yet */
+    struct ov_object_list added;            /* packs and segments, not committed */
     /* Packs that were there before, or are committed, and are relied on. */
     struct ov_object_list used;
     struct ov_map used_index;
@@ -193,14 +194,14 @@ static enum ov_status find_live(struct ov_object_writer *writer, const struct ov
 }
 
 static enum ov_status is_known(struct ov_object_writer *writer, const struct ov_tag *tag,
-                               bool *is_there, struct ov_error *err)
+                               unsigned below_depth, bool *is_there, struct ov_error *err)
 {
-    uint64_t ignored;
-    *is_there = ov_map_get(&writer->pending, tag_key(tag), &ignored);
+    uint64_t depth;
+    *is_there = ov_map_get(&writer->pending, tag_key(tag), &depth) && depth < below_depth;
     if (*is_there)
         return OV_OK;
     OV_TRY(follow_index(writer, err));
-    return find_live(writer, tag, OV_MAX_DELTA_DEPTH + 1, is_there, err);
+    return find_live(writer, tag, below_depth, is_there, err);
 }
 
 enum ov_status ov_object_writer_rely(struct ov_object_writer *writer,
@@ -223,23 +224,36 @@ enum ov_status ov_object_writer_rely(struct ov_object_writer *writer,
 enum ov_status ov_object_writer_has(struct ov_object_writer *writer, const struct ov_id *id,
                                     bool *is_there, struct ov_error *err)
 {
+    return ov_object_writer_has_below(writer, id, ANY_DEPTH, is_there, err);
+}
+
+enum ov_status ov_object_writer_has_below(struct ov_object_writer *writer, const struct ov_id *id,
+                                          unsigned below_depth, bool *is_there,
+                                          struct ov_error *err)
+{
     struct ov_tag tag = ov_repo_tag(writer->repo, id);
-    return is_known(writer, &tag, is_there, err);
+    return is_known(writer, &tag, below_depth, is_there, err);
+}
+
+static void count_new(struct ov_object_writer *writer, size_t length)
+{
+    writer->totals.new_chunks++;
+    writer->totals.new_bytes += length;
+    writer->pending_chunks++;
+    writer->pending_bytes += length;
 }
 
 enum ov_status ov_object_writer_has_tag(struct ov_object_writer *writer, const struct ov_tag *tag,
                                         bool *is_there, struct ov_error *err)
 {
-    return is_known(writer, tag, is_there, err);
+    return is_known(writer, tag, ANY_DEPTH, is_there, err);
 }
 
 static enum ov_status note_pending(struct ov_object_writer *writer, const struct ov_tag *tag,
-                                   uint64_t length, struct ov_error *err)
+                                   size_t length, unsigned depth, struct ov_error *err)
 {
-    writer->totals.new_chunks++;
-    writer->totals.new_bytes += length;
-    writer->pending_bytes += length;
-    return ov_map_put(&writer->pending, tag_key(tag), 0, err);
+    count_new(writer, length);
+    return ov_map_put(&writer->pending, tag_key(tag), depth, err);
 }
 
 enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kind kind,
@@ -248,12 +262,12 @@ enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kin
 {
     struct ov_tag tag = ov_repo_tag(writer->repo, id);
     bool is_there;
-    OV_TRY(is_known(writer, &tag, &is_there, err));
+    OV_TRY(is_known(writer, &tag, ANY_DEPTH, &is_there, err));
     if (is_new)
         *is_new = !is_there;
     if (is_there)
         return OV_OK;
-    OV_TRY(note_pending(writer, &tag, bytes.len, err));
+    OV_TRY(note_pending(writer, &tag, bytes.len, 0, err));
     if (writer->options.is_dry_run)
         return OV_OK;
     const struct ov_chunk_row row = {
@@ -278,19 +292,16 @@ enum ov_status ov_object_writer_put_delta(struct ov_object_writer *writer,
 {
     struct ov_tag tag = ov_repo_tag(writer->repo, &row->id);
     struct ov_tag base = ov_repo_tag(writer->repo, &row->base);
-    uint64_t ignored;
     bool is_there;
     *is_new = false;
-    OV_TRY(is_known(writer, &tag, &is_there, err));
+    OV_TRY(is_known(writer, &tag, ANY_DEPTH, &is_there, err));
     if (is_there)
         return OV_OK;
-    if (!ov_map_get(&writer->pending, tag_key(&base), &ignored)) {
-        OV_TRY(find_live(writer, &base, row->depth, &is_there, err));
-        if (!is_there)
-            return OV_OK;
-    }
+    OV_TRY(is_known(writer, &base, row->depth, &is_there, err));
+    if (!is_there)
+        return OV_OK;
     *is_new = true;
-    OV_TRY(note_pending(writer, &tag, row->length, err));
+    OV_TRY(note_pending(writer, &tag, row->length, row->depth, err));
     return writer->options.is_dry_run
                ? OV_OK
                : ov_packer_add(writer->packer, bucket_of(row, stored), row, stored, err);
@@ -300,8 +311,7 @@ enum ov_status ov_object_writer_put_copy(struct ov_object_writer *writer,
                                          const struct ov_chunk_row *row, const uint8_t *stored,
                                          struct ov_error *err)
 {
-    writer->totals.new_chunks++;
-    writer->totals.new_bytes += row->length;
+    count_new(writer, row->length);
     return ov_packer_add(writer->packer, bucket_of(row, stored), row, stored, err);
 }
 
@@ -310,9 +320,8 @@ enum ov_status ov_object_writer_put_frame(struct ov_object_writer *writer, enum 
                                           const struct ov_chunk_row *rows, struct ov_buf *payload,
                                           struct ov_error *err)
 {
-    writer->totals.new_chunks += info->chunk_count;
     for (uint32_t i = 0; i < info->chunk_count; i++)
-        writer->totals.new_bytes += rows[i].length;
+        count_new(writer, rows[i].length);
     return ov_packer_add_frame(writer->packer, kind, info, rows, payload, err);
 }
 
@@ -388,7 +397,7 @@ static enum ov_status start_again(struct ov_object_writer *writer, struct ov_err
 {
     ov_object_writer_committed(writer);
     ov_map_clear(&writer->pending);
-    writer->pending_bytes = 0;
+    writer->pending_chunks = writer->pending_bytes = 0;
     return start_index(writer, err);
 }
 
@@ -413,7 +422,7 @@ enum ov_status ov_object_writer_adopt(struct ov_object_writer *writer, struct ov
 
 enum ov_status ov_object_writer_maybe_adopt(struct ov_object_writer *writer, struct ov_error *err)
 {
-    if (writer->options.is_dry_run || (writer->pending.count < writer->options.adopt_chunks &&
+    if (writer->options.is_dry_run || (writer->pending_chunks < writer->options.adopt_chunks &&
                                        writer->pending_bytes < writer->options.adopt_bytes))
         return OV_OK;
     return ov_object_writer_adopt(writer, err);

@@ -68,6 +68,12 @@ OV_MUST_CHECK enum ov_status ov_object_writer_has_tag(struct ov_object_writer *w
                                                       const struct ov_tag *tag, bool *is_there,
                                                       struct ov_error *err);
 
+/* The same for a copy below some depth, as a delta of that depth needs it for its base. */
+OV_MUST_CHECK enum ov_status ov_object_writer_has_below(struct ov_object_writer *writer,
+                                                        const struct ov_id *id,
+                                                        unsigned below_depth, bool *is_there,
+                                                        struct ov_error *err);
+
 /*
  * Relies on all packs that a snapshot's record names, as whoever takes over its tree must.
  * *is_done: false, and nothing is relied on, when one of them is not live any more (a prune has

@@ -365,15 +365,7 @@ static enum ov_status describe(struct take *take, struct ov_error *err)
     OV_TRY(ov_buf_append(&s->source, take->source.data, take->source.len, err));
     OV_TRY(ov_labels_copy(options->labels, options->label_count, &s->labels, err));
     s->label_count = options->label_count;
-    if (options->excludes && options->excludes->count) {
-        s->excludes = calloc(options->excludes->count, sizeof(*s->excludes));
-        if (!s->excludes)
-            return ov_fail_no_memory(err);
-        for (; s->exclude_count < options->excludes->count; s->exclude_count++)
-            OV_TRY(ov_text_copy(ov_patterns_text(options->excludes, s->exclude_count),
-                                &s->excludes[s->exclude_count], err));
-    }
-    return OV_OK;
+    return options->excludes ? ov_snapshot_add_excludes(s, options->excludes, err) : OV_OK;
 }
 
 static enum ov_status find_source(struct take *take, struct ov_error *err)

@@ -56,8 +56,8 @@ OV_MUST_CHECK enum ov_status ov_txlog_settle(struct ov_txlog *log, struct ov_err
 
 /*
  * Makes the entry that is to follow `state`; called again, with a fresh entry, whenever another
- * writer was faster. Fills in lists; the log adds number, chain, transaction, time and names.
- * Anything but OV_OK ends the commit with that status.
+ * writer was faster, and when it has itself refreshed the log. Fills in lists; the log adds number,
+ * chain, transaction, time and names. Anything but OV_OK ends the commit with that status.
  */
 typedef enum ov_status ov_plan_fn(void *context, const struct ov_state *state,
                                   struct ov_log_entry *entry, struct ov_error *err);
