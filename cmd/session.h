@@ -82,6 +82,9 @@ OV_MUST_CHECK enum ov_status ov_session_open_other(struct ov_session *session,
                                                    const struct ov_access *access,
                                                    struct ov_repo **out, struct ov_error *err);
 
+/* As ov_session_open(), without the log, which may be what is damaged: see ov_repo_unlock(). */
+OV_MUST_CHECK enum ov_status ov_session_unlock(struct ov_session *session, struct ov_error *err);
+
 /*
  * Replaces a record, and a tag unless it is NULL, by copies that last as long as the session. Those
  * of the state are gone, or have become others, once the log is read again, which anyone may do who
