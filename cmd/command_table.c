@@ -24,6 +24,7 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_tag,
     &ov_command_untag,
     &ov_command_forget,
+    &ov_command_rewrite,
     /* Repository */
     &ov_command_init,
     &ov_command_log,
@@ -61,7 +62,8 @@ const struct ov_option ov_global_options[] = {
     OV_FLAG(0, "json", &ov_globals.is_json, "print JSON, one object per line"),
     OV_FLAG('q', "quiet", &ov_globals.is_quiet, "print neither summaries nor progress"),
     OV_COUNT('v', "verbose", &ov_globals.verbosity,
-             "name each file that snapshot finds new or changed, or that restore writes"),
+             "name each file that snapshot finds new or changed, that restore writes, or rewrite "
+             "leaves out"),
     OV_CHOICE(0, "color", "WHEN", &ov_globals.color, color_choices,
               "use colours auto (on terminals), always or never"),
     OV_FLAG('h', "help", &ov_globals.wants_help, "print help for the command and stop"),
@@ -98,7 +100,7 @@ static const char *advice_on(const char *name)
         {{"mount"},
          "mounting is not there yet: 'ociv2 ls', 'find' and 'dump' look into images, 'ociv2 "
          "restore' writes them out"},
-        {{"copy", "repair", "rewrite", "recover", "sync"}, "this is not there yet"},
+        {{"copy", "repair", "recover", "sync"}, "this is not there yet"},
         {{"rm", "rmi", "delete"},
          "'ociv2 untag' removes tags, 'ociv2 forget' snapshots and their tags"},
         {{"run", "build", "exec"},
