@@ -1,7 +1,7 @@
 #include "cmd/commands.h"
 #include "cmd/json.h"
 #include "cmd/output.h"
-#include "cmd/session.h"
+#include "cmd/prune.h"
 #include "repo/prune.h"
 
 #include <math.h>
@@ -215,23 +215,16 @@ static enum ov_status parse_options(struct ov_session *session, struct ov_prune_
     return parse_grace(session, options, err);
 }
 
-static enum ov_status run(struct ov_session *session, int argc, char **argv, struct ov_error *err)
+static enum ov_status prune(struct ov_session *session, struct ov_prune_options *options,
+                            struct ov_error *err)
 {
-    (void)argc;
-    (void)argv;
     struct ov_prune_result result;
-    struct ov_prune_options options = ov_prune_defaults;
-    options.max_rewrite = args.max_rewrite;
-    options.drop_only = args.drop_only;
-    options.is_dry_run = args.is_dry_run;
-    options.threads = (unsigned)ov_globals.jobs;
-    options.report = &session->report;
-    options.planned = planned;
-    options.context = session;
-    OV_TRY(parse_options(session, &options, err));
-    OV_TRY(ov_session_open(session, err));
+    options->threads = (unsigned)ov_globals.jobs;
+    options->report = &session->report;
+    options->planned = planned;
+    options->context = session;
     double start = ov_clock();
-    enum ov_status status = ov_prune(session->repo, &options, &result, err);
+    enum ov_status status = ov_prune(session->repo, options, &result, err);
     double seconds = ov_clock() - start;
     ov_session_end_progress(session);
     if (status >= 0 && ov_globals.is_json)
@@ -244,11 +237,30 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     return status;
 }
 
+enum ov_status ov_prune_after(struct ov_session *session, struct ov_error *err)
+{
+    struct ov_prune_options options = ov_prune_defaults;
+    return prune(session, &options, err);
+}
+
+static enum ov_status run(struct ov_session *session, int argc, char **argv, struct ov_error *err)
+{
+    (void)argc;
+    (void)argv;
+    struct ov_prune_options options = ov_prune_defaults;
+    options.max_rewrite = args.max_rewrite;
+    options.drop_only = args.drop_only;
+    options.is_dry_run = args.is_dry_run;
+    OV_TRY(parse_options(session, &options, err));
+    OV_TRY(ov_session_open(session, err));
+    return prune(session, &options, err);
+}
+
 static const struct ov_option options_table[] = {
     OV_FLAG('n', "dry-run", &args.is_dry_run, "say what would be done, and do nothing"),
     OV_STRING(0, "max-unused", "N%", &args.max_unused,
               "leave so much of the space unused: a share of what is needed, 0 or unlimited; "
-              "default: 5%"),
+              "default: 1.5%"),
     OV_SIZE(0, "max-repack-size", "SIZE", &args.max_rewrite, "rewrite at most so much of packs"),
     OV_STRING(0, "repack-below", "N%", &args.rewrite_below,
               "always rewrite packs of which less than this is needed; default: 60%"),

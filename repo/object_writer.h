@@ -51,10 +51,28 @@ ov_object_writer_put_frame(struct ov_object_writer *writer, enum ov_pack_kind ki
                            const struct ov_frame_info *info, const struct ov_chunk_row *rows,
                            struct ov_buf *payload, struct ov_error *err);
 
+/*
+ * Stores a delta, unless its chunk is there already, or its base is not with a smaller depth.
+ * is_new: whether it was stored.
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_put_delta(struct ov_object_writer *writer,
+                                                        const struct ov_chunk_row *row,
+                                                        const uint8_t *stored, bool *is_new,
+                                                        struct ov_error *err);
+
 /* Whether an object is there; if so, the snapshot relies on it from now on. */
 OV_MUST_CHECK enum ov_status ov_object_writer_has(struct ov_object_writer *writer,
                                                   const struct ov_id *id, bool *is_there,
                                                   struct ov_error *err);
+OV_MUST_CHECK enum ov_status ov_object_writer_has_tag(struct ov_object_writer *writer,
+                                                      const struct ov_tag *tag, bool *is_there,
+                                                      struct ov_error *err);
+
+/* The same for a copy below some depth, as a delta of that depth needs it for its base. */
+OV_MUST_CHECK enum ov_status ov_object_writer_has_below(struct ov_object_writer *writer,
+                                                        const struct ov_id *id,
+                                                        unsigned below_depth, bool *is_there,
+                                                        struct ov_error *err);
 
 /*
  * Relies on all packs that a snapshot's record names, as whoever takes over its tree must.

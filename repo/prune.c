@@ -15,7 +15,7 @@
 #define STALE_SHARE 0.02
 
 const struct ov_prune_options ov_prune_defaults = {
-    .max_unused = 0.05,
+    .max_unused = 0.015,
     .rewrite_below = 0.6,
 };
 
@@ -174,6 +174,29 @@ static enum ov_status check_kept(const struct prune *p, const struct ov_state *s
 
 /* ---- Transactions ---- */
 
+static bool is_listed(const struct ov_object_list *list, const struct ov_id *name)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (ov_id_equal(&list->items[i].name, name))
+            return true;
+    }
+    return false;
+}
+
+/* What the survey found and what this prune has left itself may be the same. */
+static enum ov_status condemn_orphans(const struct ov_object_list *orphans,
+                                      const struct ov_state *state, struct ov_log_entry *entry,
+                                      struct ov_error *err)
+{
+    for (size_t i = 0; i < orphans->count; i++) {
+        const struct ov_object *object = &orphans->items[i];
+        if (ov_state_object(state, &object->name) == OV_OBJECT_UNKNOWN &&
+            !is_listed(&entry->condemned, &object->name))
+            OV_TRY(ov_object_list_add(&entry->condemned, object, err));
+    }
+    return OV_OK;
+}
+
 static enum ov_status plan_condemned(struct prune *p, const struct ov_state *state,
                                      struct ov_log_entry *entry, struct ov_error *err)
 {
@@ -187,14 +210,8 @@ static enum ov_status plan_condemned(struct prune *p, const struct ov_state *sta
         if (p->options->has_grace && p->options->grace > 0)
             OV_TRY(ov_map_put(&p->survey.young, key_of(&object->name), 0, err));
     }
-    const struct ov_object_list *orphans[] = {&p->survey.uploads, &p->garbage};
-    for (size_t l = 0; l < OV_ARRAY_LEN(orphans); l++) {
-        for (size_t i = 0; i < orphans[l]->count; i++) {
-            if (ov_state_object(state, &orphans[l]->items[i].name) == OV_OBJECT_UNKNOWN)
-                OV_TRY(ov_object_list_add(&entry->condemned, &orphans[l]->items[i], err));
-        }
-    }
-    return OV_OK;
+    OV_TRY(condemn_orphans(&p->survey.uploads, state, entry, err));
+    return condemn_orphans(&p->garbage, state, entry, err);
 }
 
 /* What entries before this one have condemned. */
@@ -324,13 +341,18 @@ static enum ov_status wants(void *context, const struct ov_object *pack, uint32_
     return OV_OK;
 }
 
-/* The pack stays as it is. */
+/* The pack stays as it is, unless another prune has deleted it. */
 static enum ov_status note_damaged(void *context, const struct ov_object *pack,
                                    const struct ov_error *problem, struct ov_error *err)
 {
     struct prune *p = context;
     if (is_in(&p->damaged, &pack->name))
         return OV_OK;
+    if (problem->status == OV_ERR_NOT_FOUND) {
+        OV_TRY(ov_txlog_refresh(p->repo->log, err));
+        if (ov_state_object(ov_repo_state(p->repo), &pack->name) != OV_OBJECT_LIVE)
+            return ov_fail(err, OV_ERR_CONFLICT, "another prune was faster");
+    }
     p->result->damaged++;
     ov_report_warn(p->options->report, NULL, problem);
     return ov_map_put(&p->damaged, key_of(&pack->name), 0, err);

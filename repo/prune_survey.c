@@ -205,7 +205,7 @@ static enum ov_status find_young(struct survey *survey, struct ov_error *err)
         OV_TRY(status);
         if (entry.time < now - longest)
             return OV_OK;
-        if (entry.time >= now - grace)
+        if (grace && entry.time >= now - grace)
             OV_TRY(note_young(survey, &entry.condemned, err));
         if (entry.time >= now - upload_grace(survey) && entry.command &&
             strcmp(entry.command, "adopt") == 0)

@@ -21,6 +21,7 @@ struct input {
 
 struct merge {
     struct ov_repo *repo;
+    struct ov_object_list segments; /* that are live at `base`, by size */
     struct input *inputs;
     size_t count;
     struct ov_segment_pack *packs; /* of the merged segment, by name; frames are the inputs' */
@@ -45,6 +46,7 @@ static void release_merge(struct merge *m)
     close_inputs(m);
     free(m->inputs);
     free(m->packs);
+    ov_object_list_release(&m->segments);
     ov_object_list_release(&m->dropped);
     ov_map_release(&m->is_dropped);
 }
@@ -73,9 +75,9 @@ static bool may_drop(const struct merge *m, const struct ov_state_object *o)
 }
 
 /* What is to be dropped, and the live segments, by size. */
-static enum ov_status list_objects(struct merge *m, struct ov_object_list *segments,
-                                   struct ov_error *err)
+static enum ov_status list_objects(struct merge *m, struct ov_error *err)
 {
+    struct ov_object_list *segments = &m->segments;
     const struct ov_state *state = ov_repo_state(m->repo);
     m->base = state->number;
     for (size_t i = 0; i < state->object_count; i++) {
@@ -129,17 +131,17 @@ static enum ov_status is_stale(struct merge *m, const struct ov_object *segment,
  */
 static enum ov_status choose(struct merge *m, struct ov_error *err)
 {
-    OV_AUTO(ov_object_list_release) struct ov_object_list segments = {0};
-    OV_TRY(list_objects(m, &segments, err));
+    const struct ov_object_list *segments = &m->segments;
+    OV_TRY(list_objects(m, err));
     if (m->options && m->options->keep_segments)
         return OV_OK;
-    m->inputs = calloc(segments.count + 1, sizeof(*m->inputs));
+    m->inputs = calloc(segments->count + 1, sizeof(*m->inputs));
     if (!m->inputs)
         return ov_fail_no_memory(err);
-    bool is_small = segments.count > MAX_SEGMENTS;
+    bool is_small = segments->count > MAX_SEGMENTS;
     uint64_t total = 0;
-    for (size_t i = 0; i < segments.count; i++) {
-        const struct ov_object *segment = &segments.items[i];
+    for (size_t i = 0; i < segments->count; i++) {
+        const struct ov_object *segment = &segments->items[i];
         bool is_chosen;
         is_small = is_small && (i < MAX_SEGMENTS / 2 || segment->size <= total);
         total += segment->size;
@@ -364,13 +366,40 @@ static enum ov_status commit(struct merge *m, struct ov_error *err)
                            plan, m, err);
 }
 
-static enum ov_status merge_chosen(struct merge *m, struct ov_error *err)
+/* Chooses, and stores the merged segment. *is_idle: there is nothing to do. */
+static enum ov_status prepare(struct merge *m, bool *is_idle, struct ov_error *err)
 {
     uint64_t entries = 0;
+    OV_TRY(choose(m, err));
+    *is_idle = m->count == 0 && (!m->options || m->dropped.count == 0);
     if (m->count)
         OV_TRY(count_entries(m, &entries, err));
-    if (entries)
-        OV_TRY(store_merged(m, entries, err));
+    return entries ? store_merged(m, entries, err) : OV_OK;
+}
+
+/* A segment that is missing is no damage when another one has replaced and deleted it. */
+static enum ov_status explain_missing(struct merge *m, struct ov_error *err)
+{
+    struct ov_error missing = *err;
+    OV_TRY(ov_txlog_refresh(m->repo->log, err));
+    for (size_t i = 0; i < m->segments.count; i++) {
+        if (ov_state_object(ov_repo_state(m->repo), &m->segments.items[i].name) != OV_OBJECT_LIVE)
+            return ov_fail(err, OV_ERR_CONFLICT, "another one was faster");
+    }
+    *err = missing;
+    return missing.status;
+}
+
+/* OV_END when there is nothing to do. */
+static enum ov_status merge_and_drop(struct merge *m, struct ov_error *err)
+{
+    bool is_idle = false;
+    enum ov_status status = prepare(m, &is_idle, err);
+    if (status == OV_ERR_NOT_FOUND)
+        status = explain_missing(m, err);
+    OV_TRY(status);
+    if (is_idle)
+        return OV_END;
     OV_TRY(commit(m, err));
     delete_dropped(m);
     return OV_OK;
@@ -379,11 +408,8 @@ static enum ov_status merge_chosen(struct merge *m, struct ov_error *err)
 enum ov_status ov_segments_merge(struct ov_repo *repo, struct ov_error *err)
 {
     OV_AUTO(release_merge) struct merge m = {.repo = repo};
-    OV_TRY(choose(&m, err));
-    if (m.count == 0)
-        return OV_OK;
-    enum ov_status status = merge_chosen(&m, err);
-    return status == OV_ERR_CONFLICT ? OV_OK : status;
+    enum ov_status status = merge_and_drop(&m, err);
+    return status == OV_ERR_CONFLICT || status == OV_END ? OV_OK : status;
 }
 
 enum ov_status ov_segments_drop(struct ov_repo *repo, const struct ov_drop_options *options,
@@ -391,10 +417,9 @@ enum ov_status ov_segments_drop(struct ov_repo *repo, const struct ov_drop_optio
 {
     OV_AUTO(release_merge) struct merge m = {.repo = repo, .options = options};
     *result = (struct ov_drop_result){0};
-    OV_TRY(choose(&m, err));
-    if (m.count == 0 && m.dropped.count == 0)
-        return OV_END;
-    OV_TRY(merge_chosen(&m, err));
+    enum ov_status status = merge_and_drop(&m, err);
+    if (status != OV_OK)
+        return status;
     result->files = m.dropped.count;
     for (size_t i = 0; i < m.dropped.count; i++)
         result->bytes += m.dropped.items[i].size;

@@ -1,4 +1,4 @@
-#include "repo/txlog.h"
+#include "repo/txlog_internal.h"
 
 #include "repo/identity.h"
 #include "repo/layout.h"
@@ -12,28 +12,6 @@
 #define CHECKPOINT_EVERY 64
 #define CHECKPOINTS_KEPT 2
 #define CREATE_TRIES 3
-
-/* An object that an entry condemned or dropped while this client was looking. */
-struct gone {
-    uint64_t entry;
-    struct ov_id name;
-};
-
-struct ov_txlog {
-    struct ov_backend *backend;
-    const struct ov_keyring *keyring;
-    struct ov_config config;
-    struct ov_txlog_options options;
-    char *memory_directory;
-    struct ov_state state;
-    bool is_empty; /* no entry was applied yet */
-    /* Entries above this one have all been read here. */
-    uint64_t complete_since;
-    uint64_t durable;    /* this entry, and so all before it, survive a loss of power */
-    uint64_t checkpoint; /* newest one known */
-    struct gone *gone;
-    size_t gone_count, gone_capacity;
-};
 
 const struct ov_state *ov_txlog_state(const struct ov_txlog *log)
 {
@@ -66,10 +44,9 @@ static enum ov_status note_gone(struct ov_txlog *log, const struct ov_log_entry 
     return OV_OK;
 }
 
-/* Applies an entry that lies in the log to `state`, after checking that it belongs there. */
-static enum ov_status apply_entry(const struct ov_config *config, struct ov_state *state,
-                                  bool is_empty, const struct ov_log_entry *entry,
-                                  const struct ov_id *hash, struct ov_error *err)
+enum ov_status txlog_apply_entry(const struct ov_config *config, struct ov_state *state,
+                                 bool is_empty, const struct ov_log_entry *entry,
+                                 const struct ov_id *hash, struct ov_error *err)
 {
     struct ov_path path = ov_path_of_number(OV_DIR_LOG, entry->number);
     if (is_empty && !ov_id_equal(&entry->config, &config->trailer))
@@ -113,7 +90,7 @@ static enum ov_status replay_next(struct ov_txlog *log, struct ov_error *err)
                            (unsigned long long)number);
         return OV_OK;
     }
-    OV_TRY(apply_entry(&log->config, &log->state, log->is_empty, &entry, &hash, err));
+    OV_TRY(txlog_apply_entry(&log->config, &log->state, log->is_empty, &entry, &hash, err));
     log->is_empty = false;
     return note_gone(log, &entry, err);
 }
@@ -155,20 +132,15 @@ enum ov_status ov_txlog_refresh(struct ov_txlog *log, struct ov_error *err)
 
 /* ---- Checkpoints ---- */
 
-struct numbers {
-    uint64_t *items;
-    size_t count, capacity;
-};
-
-static void numbers_release(struct numbers *numbers)
+void txlog_numbers_release(struct txlog_numbers *numbers)
 {
     free(numbers->items);
 }
 
-static enum ov_status collect_number(void *context, const char *name, uint64_t size,
-                                     struct ov_error *err)
+enum ov_status txlog_collect_number(void *context, const char *name, uint64_t size,
+                                    struct ov_error *err)
 {
-    struct numbers *numbers = context;
+    struct txlog_numbers *numbers = context;
     uint8_t raw[8];
     (void)size;
     if (strlen(name) != 16 || !ov_hex_decode(name, raw, sizeof(raw)))
@@ -188,18 +160,17 @@ static int compare_descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static enum ov_status list_checkpoints(struct ov_backend *backend, struct numbers *numbers,
-                                       struct ov_error *err)
+enum ov_status txlog_list_checkpoints(struct ov_backend *backend, struct txlog_numbers *numbers,
+                                      struct ov_error *err)
 {
-    OV_TRY(backend->ops->list(backend, OV_DIR_CHECKPOINTS, collect_number, numbers, err));
+    OV_TRY(backend->ops->list(backend, OV_DIR_CHECKPOINTS, txlog_collect_number, numbers, err));
     if (numbers->count)
         qsort(numbers->items, numbers->count, sizeof(*numbers->items), compare_descending);
     return OV_OK;
 }
 
-/* Reads a checkpoint and holds it to the entry, or the marker, of its number. */
-static enum ov_status read_checkpoint(struct ov_txlog *log, uint64_t number, struct ov_state *out,
-                                      struct ov_error *err)
+enum ov_status txlog_read_checkpoint(const struct ov_txlog *log, uint64_t number,
+                                     struct ov_state *out, struct ov_error *err)
 {
     OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
     OV_AUTO(ov_state_release) struct ov_state state = {0};
@@ -218,12 +189,12 @@ static enum ov_status read_checkpoint(struct ov_txlog *log, uint64_t number, str
 /* Starts over from the newest usable checkpoint, if there is any. */
 static enum ov_status load_checkpoint(struct ov_txlog *log, struct ov_error *err)
 {
-    OV_AUTO(numbers_release) struct numbers numbers = {0};
-    OV_TRY(list_checkpoints(log->backend, &numbers, err));
+    OV_AUTO(txlog_numbers_release) struct txlog_numbers numbers = {0};
+    OV_TRY(txlog_list_checkpoints(log->backend, &numbers, err));
     for (size_t i = 0; i < numbers.count; i++) {
         struct ov_state state;
         struct ov_error problem;
-        enum ov_status status = read_checkpoint(log, numbers.items[i], &state, &problem);
+        enum ov_status status = txlog_read_checkpoint(log, numbers.items[i], &state, &problem);
         if (status == OV_ERR_NO_MEMORY)
             return ov_fail_no_memory(err);
         if (status < 0 && status != OV_ERR_NOT_FOUND) /* removed by a writer, or beyond the end */
@@ -240,18 +211,24 @@ static enum ov_status load_checkpoint(struct ov_txlog *log, struct ov_error *err
     return OV_OK;
 }
 
+enum ov_status txlog_store_checkpoint(struct ov_backend *backend, const struct ov_keyring *keyring,
+                                      const struct ov_state *state, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    struct ov_path path = ov_path_of_number(OV_DIR_CHECKPOINTS, state->number);
+    OV_TRY(ov_checkpoint_encode(state, keyring, &file, err));
+    return backend->ops->replace(backend, path.text, ov_buf_view(&file), err);
+}
+
 /* A checkpoint is only a convenience: failing to write one is no failure. */
 static void maybe_write_checkpoint(struct ov_txlog *log)
 {
-    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
-    OV_AUTO(numbers_release) struct numbers numbers = {0};
+    OV_AUTO(txlog_numbers_release) struct txlog_numbers numbers = {0};
     struct ov_error problem;
-    struct ov_path path = ov_path_of_number(OV_DIR_CHECKPOINTS, log->state.number);
     if (log->state.number - log->checkpoint < CHECKPOINT_EVERY)
         return;
-    if (ov_checkpoint_encode(&log->state, log->keyring, &file, &problem) < 0 ||
-        log->backend->ops->replace(log->backend, path.text, ov_buf_view(&file), &problem) < 0 ||
-        list_checkpoints(log->backend, &numbers, &problem) < 0) {
+    if (txlog_store_checkpoint(log->backend, log->keyring, &log->state, &problem) < 0 ||
+        txlog_list_checkpoints(log->backend, &numbers, &problem) < 0) {
         ov_report_warn(log->options.report, NULL, &problem);
         return;
     }
@@ -364,15 +341,38 @@ enum ov_status ov_txlog_open(struct ov_backend *backend, const struct ov_config 
     return OV_OK;
 }
 
+enum ov_status txlog_of_state(struct ov_backend *backend, const struct ov_config *config,
+                              const struct ov_keyring *keyring, struct ov_state *state,
+                              struct ov_txlog **out, struct ov_error *err)
+{
+    struct ov_txlog *log = calloc(1, sizeof(*log));
+    if (!log)
+        return ov_fail_no_memory(err);
+    log->backend = backend;
+    log->keyring = keyring;
+    log->config = *config;
+    log->state = *state;
+    log->durable = state->number;
+    *state = (struct ov_state){0};
+    *out = log;
+    return OV_OK;
+}
+
 /* ---- Committing ---- */
+
+enum ov_status txlog_store_head(struct ov_backend *backend, const struct ov_keyring *keyring,
+                                const struct ov_log_point *point, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    OV_TRY(ov_log_point_encode(OV_FILE_HEAD, point, keyring, &file, err));
+    return backend->ops->replace(backend, OV_PATH_HEAD, ov_buf_view(&file), err);
+}
 
 static void raise_head(struct ov_txlog *log)
 {
-    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
     struct ov_log_point point = {log->state.number, log->state.hash};
     struct ov_error problem;
-    if (ov_log_point_encode(OV_FILE_HEAD, &point, log->keyring, &file, &problem) < 0 ||
-        log->backend->ops->replace(log->backend, OV_PATH_HEAD, ov_buf_view(&file), &problem) < 0)
+    if (txlog_store_head(log->backend, log->keyring, &point, &problem) < 0)
         ov_report_warn(log->options.report, NULL, &problem);
 }
 
@@ -462,7 +462,10 @@ static enum ov_status try_commit(struct ov_txlog *log, uint64_t base, const char
     OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
     OV_AUTO(ov_buf_release) struct ov_buf file = {0};
     struct ov_id hash;
+    uint64_t before = log->state.number;
     enum ov_status status = plan(context, &log->state, &entry, err);
+    if (status >= 0 && log->state.number != before) /* it had to read on: it plans again */
+        return ov_fail(err, OV_ERR_EXISTS, "entries were read while planning");
     if (status != OV_OK)
         return status;
     OV_TRY(fill_in(&entry, command, err));
@@ -503,20 +506,25 @@ enum ov_status ov_txlog_commit(struct ov_txlog *log, uint64_t base, const char *
     return OV_OK;
 }
 
+enum ov_status txlog_make_first(const struct ov_config *config, const struct ov_keyring *keyring,
+                                const char *command, struct ov_buf *file, struct ov_id *hash,
+                                struct ov_error *err)
+{
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {.config = config->trailer};
+    OV_TRY(fill_in(&entry, command, err));
+    ov_random(entry.transaction, sizeof(entry.transaction));
+    return ov_log_file_encode(&entry, keyring, file, hash, err);
+}
+
 enum ov_status ov_txlog_create(struct ov_backend *backend, const struct ov_config *config,
                                const struct ov_keyring *keyring, struct ov_error *err)
 {
-    OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {.config = config->trailer};
     OV_AUTO(ov_buf_release) struct ov_buf file = {0};
-    OV_AUTO(ov_buf_release) struct ov_buf head = {0};
     struct ov_path path = ov_path_of_number(OV_DIR_LOG, 0);
     struct ov_log_point point = {0};
-    OV_TRY(fill_in(&entry, "init", err));
-    ov_random(entry.transaction, sizeof(entry.transaction));
-    OV_TRY(ov_log_file_encode(&entry, keyring, &file, &point.hash, err));
-    OV_TRY(ov_log_point_encode(OV_FILE_HEAD, &point, keyring, &head, err));
+    OV_TRY(txlog_make_first(config, keyring, "init", &file, &point.hash, err));
     OV_TRY(backend->ops->create(backend, path.text, ov_buf_view(&file), err));
-    OV_TRY(backend->ops->replace(backend, OV_PATH_HEAD, ov_buf_view(&head), err));
+    OV_TRY(txlog_store_head(backend, keyring, &point, err));
     /* Once config is there, the rest must be. */
     return backend->ops->sync(backend, OV_PATH_HEAD, err);
 }
@@ -535,166 +543,48 @@ enum ov_status ov_txlog_read(const struct ov_txlog *log, uint64_t number, struct
     return OV_OK;
 }
 
-static void tell(const struct ov_report *report, const struct ov_error *problem, uint64_t *faults)
+/* The newest checkpoint up to `number`, if there is any. */
+static enum ov_status checkpoint_before(const struct ov_txlog *log, uint64_t number,
+                                        struct ov_state *state, bool *found, struct ov_error *err)
 {
-    ov_report_warn(report, NULL, problem);
-    (*faults)++;
-}
-
-/* Compares the checkpoint of state->number, if there is one, with the replayed state. */
-static enum ov_status verify_checkpoint(struct ov_txlog *log, const struct numbers *checkpoints,
-                                        const struct ov_state *state,
-                                        const struct ov_report *report, uint64_t *faults,
-                                        struct ov_error *err)
-{
-    for (size_t i = 0; i < checkpoints->count; i++) {
-        if (checkpoints->items[i] != state->number)
+    OV_AUTO(txlog_numbers_release) struct txlog_numbers numbers = {0};
+    struct ov_error problem;
+    *found = false;
+    OV_TRY(txlog_list_checkpoints(log->backend, &numbers, err));
+    for (size_t i = 0; i < numbers.count && !*found; i++) {
+        if (numbers.items[i] > number)
             continue;
-        OV_AUTO(ov_state_release) struct ov_state saved = {0};
-        struct ov_error problem;
-        bool is_same = false;
-        if (read_checkpoint(log, state->number, &saved, &problem) < 0) {
-            tell(report, &problem, faults);
-            continue;
-        }
-        OV_TRY(ov_state_is_same(&saved, state, &is_same, err));
-        if (!is_same) {
-            (void)ov_fail(&problem, OV_ERR_CORRUPT,
-                          "checkpoints/%016llx does not agree with the log",
-                          (unsigned long long)state->number);
-            tell(report, &problem, faults);
-        }
+        enum ov_status status = txlog_read_checkpoint(log, numbers.items[i], state, &problem);
+        if (status == OV_ERR_NO_MEMORY)
+            return ov_fail_no_memory(err);
+        *found = status >= 0;
     }
     return OV_OK;
 }
 
-static enum ov_status verify_state(const struct ov_txlog *log, const struct ov_state *replayed,
-                                   const struct ov_report *report, uint64_t *faults,
-                                   struct ov_error *err)
-{
-    struct ov_error problem;
-    bool is_same = false;
-    OV_TRY(ov_state_is_same(&log->state, replayed, &is_same, err));
-    if (!is_same) {
-        (void)ov_fail(&problem, OV_ERR_CORRUPT,
-                      "the state that a checkpoint gave does not agree with the log");
-        tell(report, &problem, faults);
-    }
-    return OV_OK;
-}
-
-static void verify_head(const struct ov_log_point *head, const struct ov_state *state,
-                        const struct ov_report *report, uint64_t *faults)
-{
-    struct ov_error problem;
-    if (head->number != state->number || ov_id_equal(&head->hash, &state->hash))
-        return;
-    (void)ov_fail(&problem, OV_ERR_CORRUPT,
-                  "the file head belongs to another history of this repository");
-    tell(report, &problem, faults);
-}
-
-static enum ov_status verify_chain(const struct ov_log_entry *entry, const struct ov_state *before,
-                                   struct ov_error *err)
-{
-    if (ov_id_equal(&entry->previous, &before->hash))
-        return OV_OK;
-    return ov_fail(err, OV_ERR_CORRUPT, "log/%016llx does not follow the entry before it",
-                   (unsigned long long)entry->number);
-}
-
-/* Goes on with the checkpoint of this number, if it is there and whole. */
-static bool take_checkpoint(struct ov_txlog *log, const struct numbers *checkpoints,
-                            struct ov_state *state)
-{
-    struct ov_state saved;
-    struct ov_error problem;
-    for (size_t i = 0; i < checkpoints->count; i++) {
-        if (checkpoints->items[i] != state->number ||
-            read_checkpoint(log, state->number, &saved, &problem) < 0)
-            continue;
-        ov_state_release(state);
-        *state = saved;
-        return true;
-    }
-    return false;
-}
-
-/*
- * No file is numbered beyond the end of the log. Others may be writing: what was there before the
- * log was read again has been reached by then.
- */
-static enum ov_status verify_end(struct ov_txlog *log, const struct numbers *checkpoints,
-                                 const struct ov_report *report, uint64_t *faults,
+enum ov_status ov_txlog_state_at(const struct ov_txlog *log, uint64_t number, struct ov_state *out,
                                  struct ov_error *err)
 {
-    OV_AUTO(numbers_release) struct numbers entries = {0};
-    struct ov_error problem;
-    uint64_t last = 0;
-    OV_TRY(log->backend->ops->list(log->backend, OV_DIR_LOG, collect_number, &entries, err));
-    for (size_t i = 0; i < entries.count; i++)
-        last = entries.items[i] > last ? entries.items[i] : last;
-    if (last > log->state.number)
-        OV_TRY(ov_txlog_refresh(log, err));
-    if (last > log->state.number) {
-        (void)ov_fail(&problem, OV_ERR_CORRUPT,
-                      "log/%016llx is missing: there are entries after it",
-                      (unsigned long long)log->state.number + 1);
-        tell(report, &problem, faults);
-    }
-    if (checkpoints->count && checkpoints->items[0] > log->state.number) {
-        (void)ov_fail(&problem, OV_ERR_CORRUPT,
-                      "checkpoints/%016llx covers entries that the log does not have",
-                      (unsigned long long)checkpoints->items[0]);
-        tell(report, &problem, faults);
-    }
-    return OV_OK;
-}
-
-enum ov_status ov_txlog_verify(struct ov_txlog *log, const struct ov_report *report,
-                               uint64_t *faults, struct ov_error *err)
-{
-    OV_AUTO(numbers_release) struct numbers checkpoints = {0};
     OV_AUTO(ov_state_release) struct ov_state state = {0};
-    struct ov_error problem;
-    struct ov_log_point head;
-    /* is_unknown: markers lie before, and no checkpoint since then; only the hash is known. */
-    bool is_empty = true, is_unknown = false;
-    OV_TRY(list_checkpoints(log->backend, &checkpoints, err));
-    bool has_head = ov_head_read(log->backend, log->keyring, &head, &problem) >= 0;
-    if (!has_head)
-        tell(report, &problem, faults);
-    OV_TRY(verify_end(log, &checkpoints, report, faults, err));
-    for (uint64_t number = 0; number <= log->state.number; number++) {
+    bool is_begun;
+    if (number > log->state.number)
+        return ov_fail(err, OV_ERR_NOT_FOUND, "there is no entry %llu: the log ends at %llu",
+                       (unsigned long long)number, (unsigned long long)log->state.number);
+    OV_TRY(checkpoint_before(log, number, &state, &is_begun, err));
+    for (uint64_t next = is_begun ? state.number + 1 : 0; next <= number; next++) {
         OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
         struct ov_id hash;
         bool is_marker;
-        enum ov_status status = ov_log_file_read(log->backend, log->keyring, number, &entry, &hash,
-                                                 &is_marker, &problem);
-        if (status >= 0 && is_marker) {
-            ov_state_release(&state);
-            is_unknown = true;
-        } else if (status >= 0 && is_unknown) {
-            status = verify_chain(&entry, &state, &problem);
-        } else if (status >= 0) {
-            status = apply_entry(&log->config, &state, is_empty, &entry, &hash, &problem);
-        }
-        if (status < 0) {
-            tell(report, &problem, faults);
-            return OV_OK; /* nothing after it can be replayed */
-        }
-        is_empty = false;
-        if (is_unknown) {
-            state.number = number;
-            state.hash = hash;
-            is_unknown = !take_checkpoint(log, &checkpoints, &state);
-        }
-        if (has_head)
-            verify_head(&head, &state, report, faults);
-        if (!is_unknown)
-            OV_TRY(verify_checkpoint(log, &checkpoints, &state, report, faults, err));
+        OV_TRY(ov_log_file_read(log->backend, log->keyring, next, &entry, &hash, &is_marker, err));
+        if (is_marker)
+            return ov_fail(err, OV_ERR_UNSUPPORTED,
+                           "what there was at entry %llu cannot be told: entry %llu was compacted "
+                           "away",
+                           (unsigned long long)number, (unsigned long long)next);
+        OV_TRY(txlog_apply_entry(&log->config, &state, !is_begun, &entry, &hash, err));
+        is_begun = true;
     }
-    if (is_unknown) /* the state itself came from a checkpoint */
-        return OV_OK;
-    return verify_state(log, &state, report, faults, err);
+    *out = state;
+    state = (struct ov_state){0};
+    return OV_OK;
 }

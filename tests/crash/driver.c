@@ -10,6 +10,7 @@
  *   driver forget NAME:TAG          removes the snapshot and its tags
  *   driver key-add FILE
  *   driver key-remove FILE          removes the slot that FILE opens
+ *   driver prune                    all that nothing needs, each pack in an entry of its own
  *   driver condemn                  condemns the packs that no snapshot lists
  *   driver condemn-blindly MS       the same, decided MS milliseconds before it commits, without
  *                                   another look: that breaks the rules and must be noticed
@@ -23,6 +24,7 @@
  */
 #include "engine/base/file.h"
 #include "repo/layout.h"
+#include "repo/prune.h"
 #include "repo/take.h"
 #include "repo/tree.h"
 
@@ -274,6 +276,22 @@ static enum ov_status drop(struct driver *driver, struct ov_error *err)
     return OV_OK;
 }
 
+static enum ov_status prune(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    struct ov_prune_result result;
+    struct ov_prune_options options = ov_prune_defaults;
+    options.max_unused = 0;
+    options.has_grace = true;
+    options.batch = 1;
+    options.threads = (unsigned)number_of("CRASH_THREADS");
+    options.report = &driver->report;
+    OV_TRY(open_repository(driver, &repo, err));
+    enum ov_status status = ov_prune(repo, &options, &result, err);
+    ov_prune_result_release(&result);
+    return status;
+}
+
 /* ---- Verifying ---- */
 
 static enum ov_status read_extents(struct ov_objects *objects, const struct ov_node *node,
@@ -465,6 +483,7 @@ static const struct command {
     {"condemn-blindly", 1, condemn_blindly},
     {"key-remove", 1, key_remove},
     {"drop", 0, drop},
+    {"prune", 0, prune},
     {"verify", 0, verify},
     {"objects", 0, print_objects},
 };

@@ -28,6 +28,7 @@ class Damage:
         self.visible = []  # names of which check names one
         self.hidden = []  # reasons
         self.is_rollback = False  # of everything: only those who remember notice
+        self.is_alone = False  # nothing else is to be done
 
     def __str__(self):
         return "; ".join(self.lines)
@@ -51,10 +52,18 @@ class Case:
         kind = self.rng.choice(sorted(k for k, names in self.kinds.items() if len(names) >= least))
         return kind, self.rng.choice(self.kinds[kind])
 
+    def without(self, *names):
+        """What was changed once is not changed again: that could heal it."""
+        for kind in list(self.kinds):
+            self.kinds[kind] = [name for name in self.kinds[kind] if name not in names]
+            if not self.kinds[kind]:
+                del self.kinds[kind]
+
     def note(self, what, kind, *names, hidden=None):
         damage = self.damage
         damage.lines.append(f"{what} {', '.join(names)} ({kind})")
         damage.touched.update(names)
+        self.without(*names)
         if not hidden and ("unknown" in kind or "orphan" in kind):
             hidden = "orphan"
         if hidden:
@@ -174,6 +183,9 @@ def overwrite(case):
 
 def roll_back(case):
     """A part of the repository, or all of it, as it was."""
+    if case.damage.lines:
+        return  # with something else it could be just an older whole
+    case.damage.is_alone = True
     stage = case.rng.randrange(3)
     part = case.rng.choice(["head", "log", "checkpoints", "packs", "segments", "."])
     old = os.path.join(case.original.stage(stage), part)
@@ -184,8 +196,6 @@ def roll_back(case):
     if part == ".":
         shutil.rmtree(case.repo)
         shutil.copytree(old, case.repo)
-        # Whatever was done before is undone.
-        case.damage = Damage()
         case.damage.is_rollback = True
         case.note("rolled back", "all", part, hidden="older repository")
         return
@@ -235,7 +245,7 @@ def strike(case):
     kinds, weights = zip(*KINDS)
     while not case.damage.lines:
         for _ in range(case.rng.choice([1, 1, 1, 1, 2, 3])):
-            if case.damage.is_rollback:
+            if case.damage.is_alone:
                 break
             try:
                 case.rng.choices(kinds, weights)[0](case)

@@ -168,6 +168,14 @@ void test_repo_add_packs(struct ov_repo *repo, const struct test_pack *const *pa
     commit_lists(repo, &wanted);
 }
 
+void test_repo_add_objects(struct ov_repo *repo, const struct ov_object *objects, size_t count)
+{
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry wanted = {0};
+    for (size_t i = 0; i < count; i++)
+        TEST_OK(ov_object_list_add(&wanted.added, &objects[i], &test_error));
+    commit_lists(repo, &wanted);
+}
+
 void test_repo_move(struct ov_repo *repo, enum test_move how, const struct test_pack *pack)
 {
     OV_AUTO(ov_log_entry_release) struct ov_log_entry wanted = {0};

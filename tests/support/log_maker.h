@@ -31,6 +31,9 @@ void test_repo_other_close(struct ov_repo *other);
 void test_repo_add_packs(struct ov_repo *repo, const struct test_pack *const *packs, size_t count,
                          struct ov_object *segment);
 
+/* Commits an entry that adds these objects, whatever is in storage. */
+void test_repo_add_objects(struct ov_repo *repo, const struct ov_object *objects, size_t count);
+
 /* Commits an entry that moves one pack. */
 enum test_move { TEST_CONDEMN, TEST_REVIVE, TEST_DROP };
 void test_repo_move(struct ov_repo *repo, enum test_move how, const struct test_pack *pack);
