@@ -2,6 +2,7 @@
 #include "cmd/filter.h"
 #include "cmd/image.h"
 #include "cmd/output.h"
+#include "cmd/prune.h"
 #include "repo/image/platform_tag.h"
 #include "repo/policy.h"
 #include "repo/reference.h"
@@ -16,7 +17,7 @@ static struct {
     struct ov_strings keep_labels;
     const char *counts[OV_KEEPS];
     struct ov_period within[OV_KEEPS];
-    bool untagged, all_tags, is_dry_run;
+    bool untagged, all_tags, is_dry_run, prunes;
 } args;
 
 /* ---- What is to be done ---- */
@@ -413,6 +414,10 @@ static enum ov_status check_usage(const struct plan *plan, struct ov_error *err)
     if (plan->image_count && !ov_filter_is_empty(&args.filter))
         return ov_session_usage(plan->session, err,
                                 "--name, --host and --label do not go with images");
+    if (args.prunes && args.is_dry_run)
+        return ov_session_usage(plan->session, err,
+                                "--prune does not go with --dry-run: what it would free depends on "
+                                "what was forgotten");
     if (args.all_tags && !plan->image_count)
         return ov_session_usage(plan->session, err, "--all-tags goes with images only");
     return OV_OK;
@@ -435,7 +440,8 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
         OV_TRY(make_plan(&plan, state, &entry, err));
     else
         OV_TRY(ov_txlog_commit(session->repo->log, state->number, "forget", make_plan, &plan, err));
-    return print(&plan, err);
+    OV_TRY(print(&plan, err));
+    return args.prunes ? ov_prune_after(session, err) : OV_OK;
 }
 
 #define KEEP(letter, name, index, help) OV_STRING(letter, name, "N", &args.counts[index], help)
@@ -445,6 +451,7 @@ static const struct ov_option options_table[] = {
     OV_FLAG(0, "untagged", &args.untagged, "forget all snapshots to which no tag points"),
     OV_FLAG(0, "all-tags", &args.all_tags, "remove all tags of the images' snapshots"),
     OV_FLAG('n', "dry-run", &args.is_dry_run, "say what would be done, and do nothing"),
+    OV_FLAG(0, "prune", &args.prunes, "give back the space at once: 'ociv2 prune' afterwards"),
     KEEP(0, "keep-last", OV_KEEP_LAST, "keep the newest N snapshots of each name"),
     KEEP(0, "keep-hourly", OV_KEEP_HOUR, "keep the newest of each of the last N hours with any"),
     KEEP(0, "keep-daily", OV_KEEP_DAY, "the same for days"),
@@ -485,7 +492,7 @@ const struct ov_command ov_command_forget = {
         "tags is refused unless --all-tags is given. With --keep-... a policy chooses among the "
         "snapshots made under the same name: what no option keeps is forgotten. A policy never "
         "forgets a snapshot to which a tag points, nor all snapshots of a name. Data stays in the "
-        "storage until a prune.",
+        "storage until 'ociv2 prune'.",
     .options = options_table,
     .examples = examples,
     .run = run,

@@ -13,6 +13,7 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_restore,
     &ov_command_import,
     &ov_command_export,
+    &ov_command_copy,
     &ov_command_inspect,
     &ov_command_verify,
     &ov_command_images,
@@ -27,8 +28,11 @@ const struct ov_command *const ov_commands[] = {
     /* Repository */
     &ov_command_init,
     &ov_command_log,
+    &ov_command_undo,
     &ov_command_stats,
     &ov_command_check,
+    &ov_command_repair,
+    &ov_command_prune,
     &ov_command_key,
     /* Other */
     &ov_command_cache,
@@ -43,12 +47,13 @@ static const char *const color_choices[] = {
     [OV_COLOR_AUTO] = "auto", [OV_COLOR_ALWAYS] = "always", [OV_COLOR_NEVER] = "never", NULL};
 
 const struct ov_option ov_global_options[] = {
-    OV_STRING('r', "repo", "PATH", &ov_globals.repository, "the repository [OCIV2_REPOSITORY]"),
-    OV_STRING(0, "password-file", "FILE", &ov_globals.password_file,
+    OV_STRING('r', "repo", "PATH", &ov_globals.access.repository,
+              "the repository [OCIV2_REPOSITORY]"),
+    OV_STRING(0, "password-file", "FILE", &ov_globals.access.password_file,
               "read the password from FILE [OCIV2_PASSWORD_FILE]"),
-    OV_STRING(0, "password-command", "COMMAND", &ov_globals.password_command,
+    OV_STRING(0, "password-command", "COMMAND", &ov_globals.access.password_command,
               "read the password from what a shell command prints [OCIV2_PASSWORD_COMMAND]"),
-    OV_STRING(0, "key-file", "FILE", &ov_globals.key_file,
+    OV_STRING(0, "key-file", "FILE", &ov_globals.access.key_file,
               "open with a key file or a recovery file instead [OCIV2_KEY_FILE]"),
     OV_STRING(0, "cache-dir", "DIR", &ov_globals.cache_directory,
               "keep caches in DIR [OCIV2_CACHE_DIR; else ~/.cache/ociv2]"),
@@ -93,14 +98,16 @@ static const char *advice_on(const char *name)
         {{"push"},
          "registries cannot be written yet: 'ociv2 export' makes layouts and archives, which "
          "skopeo or podman can push"},
-        {{"prune", "gc"},
-         "giving space back is not there yet: what 'ociv2 forget' frees stays in storage"},
+        {{"gc", "clean"}, "'ociv2 prune' gives back the space of what was forgotten"},
         {{"mount"},
          "mounting is not there yet: 'ociv2 ls', 'find' and 'dump' look into images, 'ociv2 "
          "restore' writes them out"},
-        {{"copy", "repair", "rewrite", "recover", "sync"}, "this is not there yet"},
+        {{"rewrite", "recover"}, "this is not there yet"},
+        {{"sync", "mirror", "replicate"},
+         "'ociv2 copy' copies images between repositories, and only what is missing"},
         {{"rm", "rmi", "delete"},
          "'ociv2 untag' removes tags, 'ociv2 forget' snapshots and their tags"},
+        {{"revert", "rollback", "reset"}, "'ociv2 undo' takes back the last change of images"},
         {{"run", "build", "exec"},
          "ociv2 keeps images: 'ociv2 restore' and 'ociv2 export' hand them to what runs them"},
         {{"unlock"}, "there are no locks, so there is nothing to unlock"},

@@ -40,8 +40,8 @@ static const char *next_name(DIR *dir)
 static bool is_part(const char *name)
 {
     static const char *const parts[] = {
-        OV_PATH_RESERVE, OV_DIR_KEYS,        OV_DIR_LOG,     OV_DIR_PACKS,
-        OV_DIR_SEGMENTS, OV_DIR_CHECKPOINTS, OV_DIR_UPLOADS, OV_PATH_HEAD,
+        OV_PATH_RESERVE,    OV_DIR_KEYS,    OV_DIR_LOG,     OV_DIR_PACKS, OV_DIR_SEGMENTS,
+        OV_DIR_CHECKPOINTS, OV_DIR_UPLOADS, OV_DIR_DAMAGED, OV_PATH_HEAD,
     };
     for (size_t i = 0; i < OV_ARRAY_LEN(parts); i++) {
         if (strcmp(parts[i], name) == 0)

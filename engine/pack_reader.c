@@ -16,17 +16,44 @@ struct ov_pack_reader {
     enum ov_pack_kind kind;
 };
 
-static enum ov_status check_header(const struct ov_pack_reader *reader, const struct ov_id *name,
-                                   struct ov_error *err)
+static enum ov_status check_size(const struct ov_source *source, struct ov_error *err)
 {
-    const char *what = reader->source.name;
-    OV_TRY(ov_header_expect(&reader->header, OV_FILE_PACK, what, err));
-    if (!ov_id_equal(&reader->header.salt, name))
+    if (source->size < SMALLEST_PACK || source->size > OV_MAX_PACK_SIZE)
+        return ov_fail(err, OV_ERR_CORRUPT, "%s is damaged: a pack cannot have %llu bytes",
+                       source->name, (unsigned long long)source->size);
+    return OV_OK;
+}
+
+static enum ov_status check_header(const struct ov_header *header, const struct ov_id *name,
+                                   enum ov_pack_kind kind, const char *what, struct ov_error *err)
+{
+    OV_TRY(ov_header_expect(header, OV_FILE_PACK, what, err));
+    if (!ov_id_equal(&header->salt, name))
         return ov_fail(err, OV_ERR_CORRUPT, "%s: another pack lies under this name (%s)", what,
-                       ov_id_hex(&reader->header.salt).text);
-    if (reader->header.kind != reader->kind)
+                       ov_id_hex(&header->salt).text);
+    if (header->kind != kind)
         return ov_fail(err, OV_ERR_CORRUPT, "%s: a pack of kind %u where one of kind %d belongs",
-                       what, reader->header.kind, (int)reader->kind);
+                       what, header->kind, (int)kind);
+    return OV_OK;
+}
+
+enum ov_status ov_pack_reader_open_as(const struct ov_source *source,
+                                      const struct ov_header *header,
+                                      const struct ov_keyring *keyring, struct ov_pack_reader **out,
+                                      struct ov_error *err)
+{
+    OV_AUTO(ov_pack_reader_close_auto) struct ov_pack_reader *reader = calloc(1, sizeof(*reader));
+    if (!reader)
+        return ov_fail_no_memory(err);
+    OV_TRY(check_size(source, err));
+    reader->source = *source;
+    reader->header = *header;
+    reader->kind = (enum ov_pack_kind)header->kind;
+    enum ov_status status =
+        ov_file_keys_derive(keyring, ov_pack_purpose(reader->kind), header, &reader->keys, err);
+    if (status < 0)
+        return ov_error_context(err, status, "%s", source->name);
+    *out = ov_steal(reader);
     return OV_OK;
 }
 
@@ -34,24 +61,13 @@ enum ov_status ov_pack_reader_open(const struct ov_source *source, const struct 
                                    enum ov_pack_kind kind, const struct ov_keyring *keyring,
                                    struct ov_pack_reader **out, struct ov_error *err)
 {
-    OV_AUTO(ov_pack_reader_close_auto) struct ov_pack_reader *reader = calloc(1, sizeof(*reader));
-    if (!reader)
-        return ov_fail_no_memory(err);
-    reader->source = *source;
-    reader->kind = kind;
-    if (source->size < SMALLEST_PACK || source->size > OV_MAX_PACK_SIZE)
-        return ov_fail(err, OV_ERR_CORRUPT, "%s is damaged: a pack cannot have %llu bytes",
-                       source->name, (unsigned long long)source->size);
     uint8_t raw[OV_HEADER_SIZE];
+    struct ov_header header;
+    OV_TRY(check_size(source, err));
     OV_TRY(ov_source_read(source, 0, raw, sizeof(raw), err));
-    OV_TRY(ov_header_decode(raw, source->name, &reader->header, err));
-    OV_TRY(check_header(reader, name, err));
-    enum ov_status status =
-        ov_file_keys_derive(keyring, ov_pack_purpose(kind), &reader->header, &reader->keys, err);
-    if (status < 0)
-        return ov_error_context(err, status, "%s", source->name);
-    *out = ov_steal(reader);
-    return OV_OK;
+    OV_TRY(ov_header_decode(raw, source->name, &header, err));
+    OV_TRY(check_header(&header, name, kind, source->name, err));
+    return ov_pack_reader_open_as(source, &header, keyring, out, err);
 }
 
 void ov_pack_reader_close(struct ov_pack_reader *reader)

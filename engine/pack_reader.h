@@ -23,6 +23,16 @@ OV_MUST_CHECK enum ov_status ov_pack_reader_open(const struct ov_source *source,
                                                  const struct ov_keyring *keyring,
                                                  struct ov_pack_reader **out, struct ov_error *err);
 
+/*
+ * The same with a header that the file should begin with, and may not: for salvage.
+ * Errors: CORRUPT (an impossible size), UNSUPPORTED (no such epoch), NO_MEMORY.
+ */
+OV_MUST_CHECK enum ov_status ov_pack_reader_open_as(const struct ov_source *source,
+                                                    const struct ov_header *header,
+                                                    const struct ov_keyring *keyring,
+                                                    struct ov_pack_reader **out,
+                                                    struct ov_error *err);
+
 /* Wipes the keys. Accepts NULL. */
 void ov_pack_reader_close(struct ov_pack_reader *reader);
 OV_DEFINE_AUTO(ov_pack_reader_close_auto, struct ov_pack_reader, ov_pack_reader_close)

@@ -45,6 +45,19 @@ void ov_header_init_sealed(struct ov_header *header, enum ov_file_type type, uin
     encode(header);
 }
 
+void ov_header_init_named(struct ov_header *header, enum ov_file_type type, uint8_t kind,
+                          uint32_t epoch, const struct ov_id *name)
+{
+    *header = (struct ov_header){
+        .type = type,
+        .kind = kind,
+        .is_sealed = true,
+        .epoch = epoch,
+        .salt = *name,
+    };
+    encode(header);
+}
+
 void ov_header_init_clear(struct ov_header *header, enum ov_file_type type)
 {
     *header = (struct ov_header){.type = type};

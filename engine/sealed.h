@@ -36,6 +36,10 @@ struct ov_header {
 void ov_header_init_sealed(struct ov_header *header, enum ov_file_type type, uint8_t kind,
                            uint64_t number, const struct ov_keyring *keyring);
 
+/* The header that the pack or segment of this name was given in an epoch; for salvage. */
+void ov_header_init_named(struct ov_header *header, enum ov_file_type type, uint8_t kind,
+                          uint32_t epoch, const struct ov_id *name);
+
 /* A header for a file whose body is in the clear. */
 void ov_header_init_clear(struct ov_header *header, enum ov_file_type type);
 

@@ -112,7 +112,7 @@ static enum ov_status check_top_name(void *context, const char *name, uint64_t s
 {
     static const char *const known[] = {
         OV_PATH_CONFIG, OV_PATH_HEAD,    OV_PATH_RESERVE,    OV_DIR_KEYS,    OV_DIR_LOG,
-        OV_DIR_PACKS,   OV_DIR_SEGMENTS, OV_DIR_CHECKPOINTS, OV_DIR_UPLOADS,
+        OV_DIR_PACKS,   OV_DIR_SEGMENTS, OV_DIR_CHECKPOINTS, OV_DIR_UPLOADS, OV_DIR_DAMAGED,
     };
     (void)size, (void)err;
     for (size_t i = 0; i < OV_ARRAY_LEN(known); i++) {

@@ -28,7 +28,8 @@ struct ov_file_contents {
     size_t extent_count;
     struct ov_hole *holes;
     size_t hole_count;
-    struct ov_xattr *xattrs; /* ascending by name, of tree and host alike; values in memory */
+    /* Ascending by name, of tree and host alike; values in memory, or stored already (is_chunk). */
+    struct ov_xattr *xattrs;
     size_t xattr_count;
 };
 

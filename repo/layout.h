@@ -19,6 +19,7 @@
 #define OV_DIR_SEGMENTS "segments"
 #define OV_DIR_CHECKPOINTS "checkpoints"
 #define OV_DIR_UPLOADS "tmp"
+#define OV_DIR_DAMAGED "damaged" /* made when the first file is set aside */
 
 struct ov_path {
     char text[OV_NAME_MAX];

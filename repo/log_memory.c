@@ -33,8 +33,9 @@ void ov_log_memory_save(const char *directory, const struct ov_id *repository,
     if (!directory)
         return;
     struct ov_log_point known;
-    if (ov_log_memory_load(directory, repository, &known) && known.number == state->number &&
-        ov_id_equal(&known.hash, &state->hash))
+    if (ov_log_memory_load(directory, repository, &known) &&
+        (known.number > state->number ||
+         (known.number == state->number && ov_id_equal(&known.hash, &state->hash))))
         return;
     char line[LINE_MAX_SIZE];
     struct ov_error problem;
@@ -50,4 +51,12 @@ void ov_log_memory_save(const char *directory, const struct ov_id *repository,
     }
     if (status < 0)
         ov_report_warn(report, NULL, &problem);
+}
+
+void ov_log_memory_forget(const char *directory, const struct ov_id *repository)
+{
+    OV_AUTO(ov_fd_close)
+    int dir = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (dir >= 0)
+        (void)unlinkat(dir, ov_id_hex(repository).text, 0);
 }

@@ -332,16 +332,15 @@ enum ov_status ov_lookup_pack_name(const struct ov_lookup *lookup, uint32_t numb
     return OV_OK;
 }
 
-enum ov_status ov_lookup_admit(struct ov_lookup *lookup, const struct ov_id *pack,
-                               struct ov_error *err)
+void ov_lookup_admit(struct ov_lookup *lookup, uint32_t pack_number)
 {
-    for (uint32_t i = 0; i < ov_lookup_pack_count(lookup); i++) {
-        struct ov_id name;
-        OV_TRY(ov_lookup_pack_name(lookup, i, &name, err));
-        if (lookup->standing[i] == UNUSABLE && ov_id_equal(&name, pack))
-            lookup->standing[i] = ADMITTED;
-    }
-    return OV_OK;
+    if (lookup->standing[pack_number] == UNUSABLE)
+        lookup->standing[pack_number] = ADMITTED;
+}
+
+void ov_lookup_hide(struct ov_lookup *lookup, uint32_t pack_number)
+{
+    lookup->standing[pack_number] = UNUSABLE;
 }
 
 /* Fills in the location of an entry, if its pack is usable. */

@@ -49,11 +49,13 @@ void ov_lookup_close(struct ov_lookup *lookup);
 OV_DEFINE_AUTO(ov_lookup_close_auto, struct ov_lookup, ov_lookup_close)
 
 /*
- * Takes copies in this pack, which is condemned, for usable from now on; live ones are preferred.
- * For who means to revive it.
+ * Takes copies in the pack of this number, which is condemned, for usable from now on; live ones
+ * are preferred. For who means to revive it.
  */
-OV_MUST_CHECK enum ov_status ov_lookup_admit(struct ov_lookup *lookup, const struct ov_id *pack,
-                                             struct ov_error *err);
+void ov_lookup_admit(struct ov_lookup *lookup, uint32_t pack_number);
+
+/* The other way round, for who means to condemn a live pack. */
+void ov_lookup_hide(struct ov_lookup *lookup, uint32_t pack_number);
 
 /*
  * The live copy of smallest depth, below `below_depth`. *found tells whether there is one.

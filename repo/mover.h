@@ -49,7 +49,8 @@ OV_MUST_CHECK enum ov_status ov_mover_open(struct ov_repo *from, struct ov_worke
 void ov_mover_close(struct ov_mover *mover);
 OV_DEFINE_AUTO(ov_mover_close_auto, struct ov_mover, ov_mover_close)
 
-/* Moves what is wanted of a pack; some of it may still be on its way. Errors: the callbacks', IO. */
+/* Moves what is wanted of a pack; some of it may still be on its way. Errors: the callbacks', IO.
+ */
 OV_MUST_CHECK enum ov_status ov_mover_move(struct ov_mover *mover, const struct ov_object *pack,
                                            struct ov_error *err);
 

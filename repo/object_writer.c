@@ -3,18 +3,21 @@
 #include "engine/bucket.h"
 #include "engine/limits.h"
 #include "repo/layout.h"
+#include "repo/segment_builder.h"
+#include "repo/segment_merge.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #define ADOPT_CHUNKS 524288u
 #define ADOPT_BYTES ((uint64_t)8 << 30)
+#define MAX_ATTEMPTS 8
+#define ANY_DEPTH (OV_MAX_DELTA_DEPTH + 1)
 
-/* A pack that is stored, but not yet in a segment. */
-struct stored_pack {
-    struct ov_segment_pack pack;
-    size_t first_entry; /* in writer->entries */
-    size_t entry_count;
+/* One part of the commit relies on one pack. */
+struct reliance {
+    uint32_t part;
+    uint32_t pack; /* in writer->used */
 };
 
 struct ov_object_writer {
@@ -22,18 +25,20 @@ struct ov_object_writer {
     struct ov_object_writer_options options;
     struct ov_packer *packer;
     uint64_t base;
-    struct ov_map pending; /* tags of chunks that the index does not know yet */
-    uint64_t pending_bytes;
-    /* Packs stored since the last commit, and their entries. */
-    struct stored_pack *packs;
-    size_t pack_count, pack_capacity;
-    struct ov_index_entry *entries;
-    size_t entry_count, entry_capacity;
-    struct ov_object_list added; /* packs and segments, not committed */
+    struct ov_map pending; /* tag → depth of chunks that the index does not know yet; no copies */
+    uint64_t pending_chunks, pending_bytes; /* with copies */
+    struct ov_segment_builder *segment;     /* over packs that are stored, but in no segment yet */
+    struct ov_object_list added;            /* packs and segments, not committed */
     /* Packs that were there before, or are committed, and are relied on. */
     struct ov_object_list used;
     struct ov_map used_index;
-    uint8_t *is_used; /* by pack number of the current index */
+    uint32_t part;
+    struct ov_map part_index; /* of the packs that this part relies on */
+    struct reliance *reliances;
+    size_t reliance_count, reliance_capacity;
+    uint8_t *is_used; /* by the part; by pack number of the index of this state: */
+    size_t is_used_size;
+    uint64_t index_number;
     struct ov_object_writer_totals totals;
 };
 
@@ -71,32 +76,6 @@ static void abort_pack(void *context, void *upload)
     writer->repo->backend->ops->upload_abort(upload);
 }
 
-/* Notes the entries of a pack, with frames numbered within the pack until the segment is made. */
-static enum ov_status note_entries(struct ov_object_writer *writer,
-                                   const struct ov_pack_table *table, struct ov_error *err)
-{
-    size_t chunk = 0;
-    for (size_t f = 0; f < table->frame_count; f++) {
-        for (uint32_t slot = 0; slot < table->frames[f].chunk_count; slot++, chunk++) {
-            const struct ov_chunk_row *row = &table->chunks[chunk];
-            OV_TRY(ov_array_grow(&writer->entries, writer->entry_count, &writer->entry_capacity,
-                                 sizeof(*writer->entries), err));
-            struct ov_index_entry *entry = &writer->entries[writer->entry_count++];
-            *entry = (struct ov_index_entry){
-                .tag = ov_repo_tag(writer->repo, &row->id),
-                .frame = (uint32_t)f,
-                .slot = (uint16_t)slot,
-                .kind = (uint8_t)row->kind,
-                .depth = row->depth,
-                .length = row->length,
-            };
-            if (row->depth)
-                entry->base = ov_repo_tag(writer->repo, &row->base);
-        }
-    }
-    return OV_OK;
-}
-
 static enum ov_status pack_stored(void *context, const struct ov_pack_writer *pack, uint64_t size,
                                   struct ov_error *err)
 {
@@ -104,15 +83,8 @@ static enum ov_status pack_stored(void *context, const struct ov_pack_writer *pa
     const struct ov_pack_table *table = ov_pack_writer_table(pack);
     enum ov_pack_kind kind = ov_pack_writer_kind(pack);
     struct ov_object object = {ov_object_of_pack(kind), *ov_pack_writer_name(pack), size};
-    OV_TRY(ov_array_grow(&writer->packs, writer->pack_count, &writer->pack_capacity,
-                         sizeof(*writer->packs), err));
-    struct stored_pack *stored = &writer->packs[writer->pack_count];
-    OV_TRY(ov_segment_pack_of_table(&object.name, kind, size, table, &stored->pack, err));
-    writer->pack_count++;
-    stored->first_entry = writer->entry_count;
-    stored->entry_count = table->chunk_count;
     writer->totals.stored_bytes += size;
-    OV_TRY(note_entries(writer, table, err));
+    OV_TRY(ov_segment_builder_add(writer->segment, &object, table, err));
     return ov_object_list_add(&writer->added, &object, err);
 }
 
@@ -123,7 +95,9 @@ static enum ov_status start_index(struct ov_object_writer *writer, struct ov_err
     OV_TRY(ov_repo_load_index(writer->repo, err));
     uint32_t packs = ov_lookup_pack_count(writer->repo->lookup);
     free(writer->is_used);
-    writer->is_used = calloc(packs ? packs : 1, 1);
+    writer->is_used_size = packs ? packs : 1;
+    writer->is_used = calloc(writer->is_used_size, 1);
+    writer->index_number = writer->repo->index_number;
     return writer->is_used ? OV_OK : ov_fail_no_memory(err);
 }
 
@@ -143,18 +117,11 @@ enum ov_status ov_object_writer_open(struct ov_repo *repo, struct ov_workers *wo
         writer->options.adopt_bytes = ADOPT_BYTES;
     OV_TRY(start_index(writer, err));
     writer->base = ov_repo_state(repo)->number;
+    OV_TRY(ov_segment_builder_open(repo->backend, repo->keyring, &writer->segment, err));
     const struct ov_pack_store store = {writer, begin_pack, commit_pack, abort_pack, pack_stored};
     OV_TRY(ov_packer_open(repo->keyring, workers, &options->packer, &store, &writer->packer, err));
     *out = ov_steal(writer);
     return OV_OK;
-}
-
-static void drop_packs(struct ov_object_writer *writer)
-{
-    for (size_t i = 0; i < writer->pack_count; i++)
-        ov_segment_pack_release(&writer->packs[i].pack);
-    writer->pack_count = 0;
-    writer->entry_count = 0;
 }
 
 void ov_object_writer_close(struct ov_object_writer *writer)
@@ -162,12 +129,12 @@ void ov_object_writer_close(struct ov_object_writer *writer)
     if (!writer)
         return;
     ov_packer_close(writer->packer);
-    drop_packs(writer);
-    free(writer->packs);
-    free(writer->entries);
+    ov_segment_builder_close(writer->segment);
     free(writer->is_used);
+    free(writer->reliances);
     ov_map_release(&writer->pending);
     ov_map_release(&writer->used_index);
+    ov_map_release(&writer->part_index);
     ov_object_list_release(&writer->added);
     ov_object_list_release(&writer->used);
     free(writer);
@@ -179,11 +146,31 @@ static enum ov_status use_pack(struct ov_object_writer *writer, const struct ov_
                                struct ov_error *err)
 {
     struct ov_map_key key = {ov_load64(object->name.bytes), ov_load64(object->name.bytes + 8)};
-    uint64_t position;
-    if (ov_map_get(&writer->used_index, key, &position))
+    uint64_t position = writer->used.count, ignored;
+    if (ov_map_get(&writer->part_index, key, &ignored))
         return OV_OK;
-    OV_TRY(ov_map_put(&writer->used_index, key, writer->used.count, err));
-    return ov_object_list_add(&writer->used, object, err);
+    if (!ov_map_get(&writer->used_index, key, &position)) {
+        OV_TRY(ov_object_list_add(&writer->used, object, err));
+        OV_TRY(ov_map_put(&writer->used_index, key, position, err));
+    }
+    OV_TRY(ov_array_grow(&writer->reliances, writer->reliance_count, &writer->reliance_capacity,
+                         sizeof(*writer->reliances), err));
+    writer->reliances[writer->reliance_count++] =
+        (struct reliance){writer->part, (uint32_t)position};
+    return ov_map_put(&writer->part_index, key, 0, err);
+}
+
+uint32_t ov_object_writer_begin_part(struct ov_object_writer *writer)
+{
+    memset(writer->is_used, 0, writer->is_used_size);
+    ov_map_clear(&writer->part_index);
+    return ++writer->part;
+}
+
+/* A reader of the same repository may have caught up with the log: packs are numbered anew then. */
+static enum ov_status follow_index(struct ov_object_writer *writer, struct ov_error *err)
+{
+    return writer->index_number == writer->repo->index_number ? OV_OK : start_index(writer, err);
 }
 
 /* Looks the tag up in live packs, and its bases, and relies on what holds them. */
@@ -207,13 +194,14 @@ static enum ov_status find_live(struct ov_object_writer *writer, const struct ov
 }
 
 static enum ov_status is_known(struct ov_object_writer *writer, const struct ov_tag *tag,
-                               bool *is_there, struct ov_error *err)
+                               unsigned below_depth, bool *is_there, struct ov_error *err)
 {
-    uint64_t ignored;
-    *is_there = ov_map_get(&writer->pending, tag_key(tag), &ignored);
+    uint64_t depth;
+    *is_there = ov_map_get(&writer->pending, tag_key(tag), &depth) && depth < below_depth;
     if (*is_there)
         return OV_OK;
-    return find_live(writer, tag, OV_MAX_DELTA_DEPTH + 1, is_there, err);
+    OV_TRY(follow_index(writer, err));
+    return find_live(writer, tag, below_depth, is_there, err);
 }
 
 enum ov_status ov_object_writer_rely(struct ov_object_writer *writer,
@@ -236,8 +224,36 @@ enum ov_status ov_object_writer_rely(struct ov_object_writer *writer,
 enum ov_status ov_object_writer_has(struct ov_object_writer *writer, const struct ov_id *id,
                                     bool *is_there, struct ov_error *err)
 {
+    return ov_object_writer_has_below(writer, id, ANY_DEPTH, is_there, err);
+}
+
+enum ov_status ov_object_writer_has_below(struct ov_object_writer *writer, const struct ov_id *id,
+                                          unsigned below_depth, bool *is_there,
+                                          struct ov_error *err)
+{
     struct ov_tag tag = ov_repo_tag(writer->repo, id);
-    return is_known(writer, &tag, is_there, err);
+    return is_known(writer, &tag, below_depth, is_there, err);
+}
+
+static void count_new(struct ov_object_writer *writer, size_t length)
+{
+    writer->totals.new_chunks++;
+    writer->totals.new_bytes += length;
+    writer->pending_chunks++;
+    writer->pending_bytes += length;
+}
+
+enum ov_status ov_object_writer_has_tag(struct ov_object_writer *writer, const struct ov_tag *tag,
+                                        bool *is_there, struct ov_error *err)
+{
+    return is_known(writer, tag, ANY_DEPTH, is_there, err);
+}
+
+static enum ov_status note_pending(struct ov_object_writer *writer, const struct ov_tag *tag,
+                                   size_t length, unsigned depth, struct ov_error *err)
+{
+    count_new(writer, length);
+    return ov_map_put(&writer->pending, tag_key(tag), depth, err);
 }
 
 enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kind kind,
@@ -246,15 +262,12 @@ enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kin
 {
     struct ov_tag tag = ov_repo_tag(writer->repo, id);
     bool is_there;
-    OV_TRY(is_known(writer, &tag, &is_there, err));
+    OV_TRY(is_known(writer, &tag, ANY_DEPTH, &is_there, err));
     if (is_new)
         *is_new = !is_there;
     if (is_there)
         return OV_OK;
-    writer->totals.new_chunks++;
-    writer->totals.new_bytes += bytes.len;
-    writer->pending_bytes += bytes.len;
-    OV_TRY(ov_map_put(&writer->pending, tag_key(&tag), 0, err));
+    OV_TRY(note_pending(writer, &tag, bytes.len, 0, err));
     if (writer->options.is_dry_run)
         return OV_OK;
     const struct ov_chunk_row row = {
@@ -266,17 +279,40 @@ enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kin
     return ov_packer_add(writer->packer, ov_bucket_of_chunk(bucket, bytes), &row, bytes.data, err);
 }
 
+static enum ov_bucket bucket_of(const struct ov_chunk_row *row, const uint8_t *stored)
+{
+    return ov_pack_kind_of(row->kind) == OV_PACK_META
+               ? OV_BUCKET_METADATA
+               : ov_bucket_of_chunk(OV_BUCKET_BY_CONTENT, ov_bytes_of(stored, row->stored_len));
+}
+
+enum ov_status ov_object_writer_put_delta(struct ov_object_writer *writer,
+                                          const struct ov_chunk_row *row, const uint8_t *stored,
+                                          bool *is_new, struct ov_error *err)
+{
+    struct ov_tag tag = ov_repo_tag(writer->repo, &row->id);
+    struct ov_tag base = ov_repo_tag(writer->repo, &row->base);
+    bool is_there;
+    *is_new = false;
+    OV_TRY(is_known(writer, &tag, ANY_DEPTH, &is_there, err));
+    if (is_there)
+        return OV_OK;
+    OV_TRY(is_known(writer, &base, row->depth, &is_there, err));
+    if (!is_there)
+        return OV_OK;
+    *is_new = true;
+    OV_TRY(note_pending(writer, &tag, row->length, row->depth, err));
+    return writer->options.is_dry_run
+               ? OV_OK
+               : ov_packer_add(writer->packer, bucket_of(row, stored), row, stored, err);
+}
+
 enum ov_status ov_object_writer_put_copy(struct ov_object_writer *writer,
                                          const struct ov_chunk_row *row, const uint8_t *stored,
                                          struct ov_error *err)
 {
-    struct ov_bytes bytes = ov_bytes_of(stored, row->stored_len);
-    enum ov_bucket bucket = ov_pack_kind_of(row->kind) == OV_PACK_META
-                                ? OV_BUCKET_METADATA
-                                : ov_bucket_of_chunk(OV_BUCKET_BY_CONTENT, bytes);
-    writer->totals.new_chunks++;
-    writer->totals.new_bytes += row->length;
-    return ov_packer_add(writer->packer, bucket, row, stored, err);
+    count_new(writer, row->length);
+    return ov_packer_add(writer->packer, bucket_of(row, stored), row, stored, err);
 }
 
 enum ov_status ov_object_writer_put_frame(struct ov_object_writer *writer, enum ov_pack_kind kind,
@@ -284,83 +320,19 @@ enum ov_status ov_object_writer_put_frame(struct ov_object_writer *writer, enum 
                                           const struct ov_chunk_row *rows, struct ov_buf *payload,
                                           struct ov_error *err)
 {
-    writer->totals.new_chunks += info->chunk_count;
     for (uint32_t i = 0; i < info->chunk_count; i++)
-        writer->totals.new_bytes += rows[i].length;
+        count_new(writer, rows[i].length);
     return ov_packer_add_frame(writer->packer, kind, info, rows, payload, err);
-}
-
-/* ---- The segment ---- */
-
-static int compare_packs(const void *a, const void *b)
-{
-    const struct stored_pack *x = a, *y = b;
-    return ov_id_compare(&x->pack.name, &y->pack.name);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return ov_id_compare(a, b);
-}
-
-static int compare_entries(const void *a, const void *b)
-{
-    return ov_index_entry_compare(a, b);
-}
-
-/* Brings packs and entries into the order of a segment. */
-static void sort_entries(struct ov_object_writer *writer)
-{
-    qsort(writer->packs, writer->pack_count, sizeof(*writer->packs), compare_packs);
-    uint32_t first_frame = 0;
-    for (size_t i = 0; i < writer->pack_count; i++) {
-        const struct stored_pack *stored = &writer->packs[i];
-        for (size_t e = 0; e < stored->entry_count; e++)
-            writer->entries[stored->first_entry + e].frame += first_frame;
-        first_frame += (uint32_t)stored->pack.frame_count;
-    }
-    qsort(writer->entries, writer->entry_count, sizeof(*writer->entries), compare_entries);
-}
-
-static enum ov_status write_segment(struct ov_object_writer *writer, struct ov_upload *upload,
-                                    struct ov_object *object, struct ov_error *err)
-{
-    OV_AUTO(ov_segment_writer_close_auto) struct ov_segment_writer *segment = NULL;
-    struct ov_sink sink = ov_upload_sink(upload);
-    struct ov_segment_pack *packs = calloc(writer->pack_count, sizeof(*packs));
-    if (!packs)
-        return ov_fail_no_memory(err);
-    for (size_t i = 0; i < writer->pack_count; i++)
-        packs[i] = writer->packs[i].pack;
-    enum ov_status status = ov_segment_writer_open(writer->repo->keyring, packs, writer->pack_count,
-                                                   writer->entry_count, &sink, &segment, err);
-    free(packs);
-    OV_TRY(status);
-    for (size_t i = 0; i < writer->entry_count; i++)
-        OV_TRY(ov_segment_writer_add(segment, &writer->entries[i], err));
-    object->type = OV_OBJECT_SEGMENT;
-    return ov_segment_writer_finish(segment, &object->name, &object->size, err);
 }
 
 /* Writes one segment for all packs that have none. */
 static enum ov_status store_segment(struct ov_object_writer *writer, struct ov_error *err)
 {
-    struct ov_backend *backend = writer->repo->backend;
-    struct ov_upload *upload;
     struct ov_object object;
-    if (writer->pack_count == 0)
-        return OV_OK;
-    sort_entries(writer);
-    OV_TRY(backend->ops->upload_begin(backend, &upload, err));
-    enum ov_status status = write_segment(writer, upload, &object, err);
-    if (status < 0) {
-        backend->ops->upload_abort(upload);
-        return status;
-    }
-    struct ov_path path = ov_path_of_id(OV_DIR_SEGMENTS, &object.name);
-    OV_TRY(backend->ops->upload_commit(upload, path.text, err));
+    enum ov_status status = ov_segment_builder_write(writer->segment, &object, err);
+    if (status != OV_OK)
+        return status < 0 ? status : OV_OK;
     writer->totals.stored_bytes += object.size;
-    drop_packs(writer);
     return ov_object_list_add(&writer->added, &object, err);
 }
 
@@ -372,10 +344,15 @@ enum ov_status ov_object_writer_flush(struct ov_object_writer *writer, struct ov
 
 /* ---- Committing ---- */
 
+static int compare_names(const void *a, const void *b)
+{
+    return ov_id_compare(a, b);
+}
+
 static enum ov_status add_objects(struct ov_object_writer *writer, struct ov_log_entry *entry,
                                   struct ov_error *err)
 {
-    assert(writer->pack_count == 0);
+    assert(ov_segment_builder_count(writer->segment) == 0);
     for (size_t i = 0; i < writer->added.count; i++)
         OV_TRY(ov_object_list_add(&entry->added, &writer->added.items[i], err));
     return OV_OK;
@@ -420,7 +397,7 @@ static enum ov_status start_again(struct ov_object_writer *writer, struct ov_err
 {
     ov_object_writer_committed(writer);
     ov_map_clear(&writer->pending);
-    writer->pending_bytes = 0;
+    writer->pending_chunks = writer->pending_bytes = 0;
     return start_index(writer, err);
 }
 
@@ -445,7 +422,7 @@ enum ov_status ov_object_writer_adopt(struct ov_object_writer *writer, struct ov
 
 enum ov_status ov_object_writer_maybe_adopt(struct ov_object_writer *writer, struct ov_error *err)
 {
-    if (writer->options.is_dry_run || (writer->pending.count < writer->options.adopt_chunks &&
+    if (writer->options.is_dry_run || (writer->pending_chunks < writer->options.adopt_chunks &&
                                        writer->pending_bytes < writer->options.adopt_bytes))
         return OV_OK;
     return ov_object_writer_adopt(writer, err);
@@ -462,6 +439,9 @@ enum ov_status ov_object_writer_recover(struct ov_object_writer *writer, struct 
     OV_TRY(status);
     writer->used.count = 0;
     ov_map_clear(&writer->used_index);
+    ov_map_clear(&writer->part_index);
+    writer->reliance_count = 0;
+    writer->part = 0;
     return OV_OK;
 }
 
@@ -480,21 +460,47 @@ enum ov_status ov_object_writer_stop(struct ov_object_writer *writer, const char
     return ov_fail(err, OV_ERR_INTERRUPTED, "interrupted");
 }
 
+enum ov_status ov_object_writer_run(struct ov_object_writer *writer, ov_attempt_fn *attempt,
+                                    void *context, const char *what, const struct ov_report *report,
+                                    struct ov_error *err)
+{
+    struct ov_error problem;
+    for (int i = 0;; i++) {
+        enum ov_status status = attempt(context, err);
+        if (status >= 0)
+            break;
+        if (status == OV_ERR_INTERRUPTED)
+            return ov_object_writer_stop(writer, what, report, err);
+        if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
+            return status;
+        /* A prune took what the attempt relied on: the next one stores what is missing now. */
+        OV_TRY(ov_object_writer_recover(writer, err));
+    }
+    if (!writer->options.is_dry_run && ov_segments_merge(writer->repo, &problem) < 0)
+        ov_report_warn(report, NULL, &problem); /* what was committed stands */
+    return OV_OK;
+}
+
 uint64_t ov_object_writer_base(const struct ov_object_writer *writer)
 {
     return writer->base;
 }
 
-enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer, struct ov_id **out,
-                                      size_t *count, struct ov_error *err)
+/* part: 0 for all. */
+static enum ov_status list_packs(const struct ov_object_writer *writer, uint32_t part,
+                                 struct ov_id **out, size_t *count, struct ov_error *err)
 {
-    size_t total = writer->used.count + writer->added.count;
+    size_t total = writer->reliance_count + writer->added.count;
     struct ov_id *names = malloc((total ? total : 1) * sizeof(*names));
     if (!names)
         return ov_fail_no_memory(err);
     *count = 0;
-    for (size_t i = 0; i < writer->used.count; i++)
+    for (size_t i = 0; part == 0 && i < writer->used.count; i++)
         names[(*count)++] = writer->used.items[i].name;
+    for (size_t i = 0; part != 0 && i < writer->reliance_count; i++) {
+        if (writer->reliances[i].part == part)
+            names[(*count)++] = writer->used.items[writer->reliances[i].pack].name;
+    }
     for (size_t i = 0; i < writer->added.count; i++) {
         if (writer->added.items[i].type != OV_OBJECT_SEGMENT)
             names[(*count)++] = writer->added.items[i].name;
@@ -503,6 +509,19 @@ enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer, str
         qsort(names, *count, sizeof(*names), compare_names);
     *out = names;
     return OV_OK;
+}
+
+enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer, struct ov_id **out,
+                                      size_t *count, struct ov_error *err)
+{
+    return list_packs(writer, 0, out, count, err);
+}
+
+enum ov_status ov_object_writer_packs_of(const struct ov_object_writer *writer, uint32_t part,
+                                         struct ov_id **out, size_t *count, struct ov_error *err)
+{
+    assert(part > 0);
+    return list_packs(writer, part, out, count, err);
 }
 
 struct ov_object_writer_totals ov_object_writer_totals(const struct ov_object_writer *writer)

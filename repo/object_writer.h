@@ -43,8 +43,7 @@ OV_MUST_CHECK enum ov_status ov_object_writer_put(struct ov_object_writer *write
  */
 OV_MUST_CHECK enum ov_status ov_object_writer_put_copy(struct ov_object_writer *writer,
                                                        const struct ov_chunk_row *row,
-                                                       const uint8_t *stored,
-                                                       struct ov_error *err);
+                                                       const uint8_t *stored, struct ov_error *err);
 
 /* The same for all chunks of a frame, as they are compressed: see ov_packer_add_frame(). */
 OV_MUST_CHECK enum ov_status
@@ -52,10 +51,28 @@ ov_object_writer_put_frame(struct ov_object_writer *writer, enum ov_pack_kind ki
                            const struct ov_frame_info *info, const struct ov_chunk_row *rows,
                            struct ov_buf *payload, struct ov_error *err);
 
+/*
+ * Stores a delta, unless its chunk is there already, or its base is not with a smaller depth.
+ * is_new: whether it was stored.
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_put_delta(struct ov_object_writer *writer,
+                                                        const struct ov_chunk_row *row,
+                                                        const uint8_t *stored, bool *is_new,
+                                                        struct ov_error *err);
+
 /* Whether an object is there; if so, the snapshot relies on it from now on. */
 OV_MUST_CHECK enum ov_status ov_object_writer_has(struct ov_object_writer *writer,
                                                   const struct ov_id *id, bool *is_there,
                                                   struct ov_error *err);
+OV_MUST_CHECK enum ov_status ov_object_writer_has_tag(struct ov_object_writer *writer,
+                                                      const struct ov_tag *tag, bool *is_there,
+                                                      struct ov_error *err);
+
+/* The same for a copy below some depth, as a delta of that depth needs it for its base. */
+OV_MUST_CHECK enum ov_status ov_object_writer_has_below(struct ov_object_writer *writer,
+                                                        const struct ov_id *id,
+                                                        unsigned below_depth, bool *is_there,
+                                                        struct ov_error *err);
 
 /*
  * Relies on all packs that a snapshot's record names, as whoever takes over its tree must.
@@ -117,6 +134,22 @@ OV_MUST_CHECK enum ov_status ov_object_writer_stop(struct ov_object_writer *writ
                                                    const char *what, const struct ov_report *report,
                                                    struct ov_error *err);
 
+/* Puts everything that belongs together, flushes and commits it; may be called several times. */
+typedef enum ov_status ov_attempt_fn(void *context, struct ov_error *err);
+
+/*
+ * Attempts until it works, or fails otherwise than because a prune took what was relied on: then
+ * what was uploaded is kept, so that an attempt only costs what is missing. After success the
+ * index's small segments are merged, unless nothing is stored.
+ * what: for messages, such as "snapshot". report: may be NULL.
+ * Errors: INTERRUPTED (as ov_object_writer_stop(); the writer can only be closed then), CONFLICT
+ * (again and again), and attempt's.
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_run(struct ov_object_writer *writer,
+                                                  ov_attempt_fn *attempt, void *context,
+                                                  const char *what, const struct ov_report *report,
+                                                  struct ov_error *err);
+
 /* Number of the log's state with which the uploads were planned, for ov_txlog_commit(). */
 uint64_t ov_object_writer_base(const struct ov_object_writer *writer);
 
@@ -124,6 +157,20 @@ uint64_t ov_object_writer_base(const struct ov_object_writer *writer);
 OV_MUST_CHECK enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer,
                                                     struct ov_id **out, size_t *count,
                                                     struct ov_error *err);
+
+/*
+ * For several snapshots in one commit: what is relied on from now on is for the next of them. Tells
+ * its number, for ov_object_writer_packs_of(); from 1, and again from 1 after a recovery.
+ */
+uint32_t ov_object_writer_begin_part(struct ov_object_writer *writer);
+
+/*
+ * Names of the packs that one part relies on, and of all that were stored since the last commit.
+ * As ov_object_writer_packs().
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_packs_of(const struct ov_object_writer *writer,
+                                                       uint32_t part, struct ov_id **out,
+                                                       size_t *count, struct ov_error *err);
 
 struct ov_object_writer_totals {
     uint64_t new_chunks;

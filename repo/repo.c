@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-/* Space that a prune can free when the disk is full. Random, so that no filesystem shrinks it. */
-static enum ov_status write_reserve(struct ov_backend *backend, struct ov_error *err)
+/* Random, so that no filesystem shrinks it. */
+enum ov_status ov_repo_write_reserve(struct ov_backend *backend, struct ov_error *err)
 {
     OV_AUTO(ov_buf_release) struct ov_buf file = {0};
     struct ov_header header;
@@ -33,7 +33,7 @@ enum ov_status ov_repo_init(const struct ov_repo_options *options, struct ov_id 
     OV_TRY(ov_config_generate(&config, &file, err));
     OV_TRY(ov_keyring_generate(&config.repository, &keyring, err));
     OV_TRY(ov_keys_add(backend, keyring, options->credential, NULL, slot, err));
-    OV_TRY(write_reserve(backend, err));
+    OV_TRY(ov_repo_write_reserve(backend, err));
     OV_TRY(ov_txlog_create(backend, &config, keyring, err));
     OV_TRY(backend->ops->create(backend, OV_PATH_CONFIG, ov_buf_view(&file), err));
     *repository = config.repository;

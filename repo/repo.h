@@ -43,6 +43,10 @@ OV_MUST_CHECK enum ov_status ov_repo_init(const struct ov_repo_options *options,
 OV_MUST_CHECK enum ov_status ov_repo_open(const struct ov_repo_options *options,
                                           struct ov_repo **out, struct ov_error *err);
 
+/* Writes the file that gives a prune room on a full disk. Errors: those of storage. */
+OV_MUST_CHECK enum ov_status ov_repo_write_reserve(struct ov_backend *backend,
+                                                   struct ov_error *err);
+
 /* Accepts NULL. */
 void ov_repo_close(struct ov_repo *repo);
 OV_DEFINE_AUTO(ov_repo_close_auto, struct ov_repo, ov_repo_close)

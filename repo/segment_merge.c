@@ -21,13 +21,16 @@ struct input {
 
 struct merge {
     struct ov_repo *repo;
+    struct ov_object_list segments; /* that are live at `base`, by size */
     struct input *inputs;
     size_t count;
     struct ov_segment_pack *packs; /* of the merged segment, by name; frames are the inputs' */
     size_t pack_count;
     uint64_t base;
     struct ov_object merged;
+    const struct ov_drop_options *options; /* NULL: only segments are dropped */
     struct ov_object_list dropped;
+    struct ov_map is_dropped; /* their names */
 };
 
 static void close_inputs(struct merge *m)
@@ -43,7 +46,9 @@ static void release_merge(struct merge *m)
     close_inputs(m);
     free(m->inputs);
     free(m->packs);
+    ov_object_list_release(&m->segments);
     ov_object_list_release(&m->dropped);
+    ov_map_release(&m->is_dropped);
 }
 
 /* ---- Choosing ---- */
@@ -56,34 +61,93 @@ static int compare_sizes(const void *a, const void *b)
     return ov_id_compare(&x->name, &y->name);
 }
 
-/*
- * All but those that are larger than everything smaller together: so an entry is written again only
- * when what it lies in has doubled.
- */
-static enum ov_status choose(struct merge *m, struct ov_error *err)
+static struct ov_map_key name_key(const struct ov_id *name)
 {
-    OV_AUTO(ov_object_list_release) struct ov_object_list segments = {0};
+    return (struct ov_map_key){ov_load64(name->bytes), ov_load64(name->bytes + 8)};
+}
+
+static bool may_drop(const struct merge *m, const struct ov_state_object *o)
+{
+    if (o->state != OV_OBJECT_CONDEMNED && o->state != OV_OBJECT_CONDEMNED_ORPHAN)
+        return false;
+    return m->options ? m->options->may_drop(m->options->context, &o->object.name)
+                      : o->object.type == OV_OBJECT_SEGMENT && o->state == OV_OBJECT_CONDEMNED;
+}
+
+/* What is to be dropped, and the live segments, by size. */
+static enum ov_status list_objects(struct merge *m, struct ov_error *err)
+{
+    struct ov_object_list *segments = &m->segments;
     const struct ov_state *state = ov_repo_state(m->repo);
+    m->base = state->number;
     for (size_t i = 0; i < state->object_count; i++) {
         const struct ov_state_object *o = &state->objects[i];
         if (o->object.type == OV_OBJECT_SEGMENT && o->state == OV_OBJECT_LIVE)
-            OV_TRY(ov_object_list_add(&segments, &o->object, err));
-        if (o->object.type == OV_OBJECT_SEGMENT && o->state == OV_OBJECT_CONDEMNED)
-            OV_TRY(ov_object_list_add(&m->dropped, &o->object, err));
+            OV_TRY(ov_object_list_add(segments, &o->object, err));
+        if (!may_drop(m, o))
+            continue;
+        OV_TRY(ov_object_list_add(&m->dropped, &o->object, err));
+        OV_TRY(ov_map_put(&m->is_dropped, name_key(&o->object.name), 0, err));
     }
-    m->base = state->number;
-    if (segments.count <= MAX_SEGMENTS)
+    if (segments->count)
+        qsort(segments->items, segments->count, sizeof(*segments->items), compare_sizes);
+    return OV_OK;
+}
+
+/* Live, or condemned and so perhaps revived. */
+static bool is_kept(const struct merge *m, const struct ov_id *pack)
+{
+    enum ov_object_state now = ov_state_object(ov_repo_state(m->repo), pack);
+    uint64_t ignored;
+    return now == OV_OBJECT_LIVE ||
+           (now == OV_OBJECT_CONDEMNED && !ov_map_get(&m->is_dropped, name_key(pack), &ignored));
+}
+
+/* Whether much of a segment speaks of packs that are gone, or go now. */
+static enum ov_status is_stale(struct merge *m, const struct ov_object *segment, bool *out,
+                               struct ov_error *err)
+{
+    OV_AUTO(ov_segment_reader_close_auto) struct ov_segment_reader *reader = NULL;
+    struct ov_backend_source source;
+    size_t count;
+    uint64_t all = 0, gone = 0;
+    *out = false;
+    if (!m->options)
         return OV_OK;
-    qsort(segments.items, segments.count, sizeof(*segments.items), compare_sizes);
-    m->inputs = calloc(segments.count, sizeof(*m->inputs));
+    ov_backend_source_init(&source, m->repo->backend, ov_object_path(segment).text, segment->size);
+    OV_TRY(ov_segment_reader_open(&source.source, &segment->name, m->repo->keyring, &reader, err));
+    const struct ov_segment_pack *packs = ov_segment_reader_packs(reader, &count);
+    for (size_t i = 0; i < count; i++) {
+        all += packs[i].size;
+        gone += is_kept(m, &packs[i].name) ? 0 : packs[i].size;
+    }
+    *out = (double)gone > m->options->stale_share * (double)all;
+    return OV_OK;
+}
+
+/*
+ * All small ones but those that are larger than everything smaller together: so an entry is written
+ * again only when what it lies in has doubled. And those that are stale.
+ */
+static enum ov_status choose(struct merge *m, struct ov_error *err)
+{
+    const struct ov_object_list *segments = &m->segments;
+    OV_TRY(list_objects(m, err));
+    if (m->options && m->options->keep_segments)
+        return OV_OK;
+    m->inputs = calloc(segments->count + 1, sizeof(*m->inputs));
     if (!m->inputs)
         return ov_fail_no_memory(err);
+    bool is_small = segments->count > MAX_SEGMENTS;
     uint64_t total = 0;
-    for (size_t i = 0; i < segments.count; i++) {
-        if (i >= MAX_SEGMENTS / 2 && segments.items[i].size > total)
-            break;
-        total += segments.items[i].size;
-        m->inputs[m->count++].object = segments.items[i];
+    for (size_t i = 0; i < segments->count; i++) {
+        const struct ov_object *segment = &segments->items[i];
+        bool is_chosen;
+        is_small = is_small && (i < MAX_SEGMENTS / 2 || segment->size <= total);
+        total += segment->size;
+        OV_TRY(is_stale(m, segment, &is_chosen, err));
+        if (is_small || is_chosen)
+            m->inputs[m->count++].object = *segment;
     }
     return OV_OK;
 }
@@ -100,13 +164,6 @@ static enum ov_status open_inputs(struct merge *m, struct ov_error *err)
                                       &in->reader, err));
     }
     return OV_OK;
-}
-
-/* Live, or condemned and so perhaps revived. */
-static bool is_kept(const struct merge *m, const struct ov_id *pack)
-{
-    enum ov_object_state now = ov_state_object(ov_repo_state(m->repo), pack);
-    return now == OV_OBJECT_LIVE || now == OV_OBJECT_CONDEMNED;
 }
 
 static int compare_packs(const void *a, const void *b)
@@ -267,8 +324,9 @@ static enum ov_status store_merged(struct merge *m, uint64_t entries, struct ov_
 /* ---- The commit ---- */
 
 /*
- * Packs that are kept at a later number were kept at this one, so the merged segment has all of
- * them; it is only to be seen that the inputs are still live.
+ * Packs that are kept at a later number were kept at this one, or were to be dropped, which is
+ * refused then: so the merged segment has all of them; it is only to be seen that the inputs are
+ * still live.
  */
 static enum ov_status plan(void *context, const struct ov_state *state, struct ov_log_entry *entry,
                            struct ov_error *err)
@@ -276,14 +334,15 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
     struct merge *m = context;
     for (size_t i = 0; i < m->count; i++) {
         if (ov_state_object(state, &m->inputs[i].object.name) != OV_OBJECT_LIVE)
-            return ov_fail(err, OV_ERR_CONFLICT, "another merge was faster");
+            return ov_fail(err, OV_ERR_CONFLICT, "another one was faster");
         OV_TRY(ov_object_list_add(&entry->condemned, &m->inputs[i].object, err));
     }
     if (m->merged.size)
         OV_TRY(ov_object_list_add(&entry->added, &m->merged, err));
     for (size_t i = 0; i < m->dropped.count; i++) {
-        if (ov_state_object(state, &m->dropped.items[i].name) != OV_OBJECT_CONDEMNED)
-            return ov_fail(err, OV_ERR_CONFLICT, "another merge was faster");
+        enum ov_object_state now = ov_state_object(state, &m->dropped.items[i].name);
+        if (now != OV_OBJECT_CONDEMNED && now != OV_OBJECT_CONDEMNED_ORPHAN)
+            return ov_fail(err, OV_ERR_CONFLICT, "another one was faster");
         OV_TRY(ov_object_list_add(&entry->dropped, &m->dropped.items[i], err));
     }
     return OV_OK;
@@ -299,20 +358,71 @@ static void delete_dropped(const struct merge *m)
     }
 }
 
+static enum ov_status commit(struct merge *m, struct ov_error *err)
+{
+    if (m->options && m->options->commit)
+        return m->options->commit(m->options->context, m->base, plan, m, err);
+    return ov_txlog_commit(m->repo->log, m->base, m->options ? m->options->command : "merge-index",
+                           plan, m, err);
+}
+
+/* Chooses, and stores the merged segment. *is_idle: there is nothing to do. */
+static enum ov_status prepare(struct merge *m, bool *is_idle, struct ov_error *err)
+{
+    uint64_t entries = 0;
+    OV_TRY(choose(m, err));
+    *is_idle = m->count == 0 && (!m->options || m->dropped.count == 0);
+    if (m->count)
+        OV_TRY(count_entries(m, &entries, err));
+    return entries ? store_merged(m, entries, err) : OV_OK;
+}
+
+/* A segment that is missing is no damage when another one has replaced and deleted it. */
+static enum ov_status explain_missing(struct merge *m, struct ov_error *err)
+{
+    struct ov_error missing = *err;
+    OV_TRY(ov_txlog_refresh(m->repo->log, err));
+    for (size_t i = 0; i < m->segments.count; i++) {
+        if (ov_state_object(ov_repo_state(m->repo), &m->segments.items[i].name) != OV_OBJECT_LIVE)
+            return ov_fail(err, OV_ERR_CONFLICT, "another one was faster");
+    }
+    *err = missing;
+    return missing.status;
+}
+
+/* OV_END when there is nothing to do. */
+static enum ov_status merge_and_drop(struct merge *m, struct ov_error *err)
+{
+    bool is_idle = false;
+    enum ov_status status = prepare(m, &is_idle, err);
+    if (status == OV_ERR_NOT_FOUND)
+        status = explain_missing(m, err);
+    OV_TRY(status);
+    if (is_idle)
+        return OV_END;
+    OV_TRY(commit(m, err));
+    delete_dropped(m);
+    return OV_OK;
+}
+
 enum ov_status ov_segments_merge(struct ov_repo *repo, struct ov_error *err)
 {
     OV_AUTO(release_merge) struct merge m = {.repo = repo};
-    uint64_t entries;
-    OV_TRY(choose(&m, err));
-    if (m.count == 0)
-        return OV_OK;
-    OV_TRY(count_entries(&m, &entries, err));
-    if (entries)
-        OV_TRY(store_merged(&m, entries, err));
-    enum ov_status status = ov_txlog_commit(repo->log, m.base, "merge-index", plan, &m, err);
-    if (status == OV_ERR_CONFLICT)
-        return OV_OK;
-    OV_TRY(status);
-    delete_dropped(&m);
+    enum ov_status status = merge_and_drop(&m, err);
+    return status == OV_ERR_CONFLICT || status == OV_END ? OV_OK : status;
+}
+
+enum ov_status ov_segments_drop(struct ov_repo *repo, const struct ov_drop_options *options,
+                                struct ov_drop_result *result, struct ov_error *err)
+{
+    OV_AUTO(release_merge) struct merge m = {.repo = repo, .options = options};
+    *result = (struct ov_drop_result){0};
+    enum ov_status status = merge_and_drop(&m, err);
+    if (status != OV_OK)
+        return status;
+    result->files = m.dropped.count;
+    for (size_t i = 0; i < m.dropped.count; i++)
+        result->bytes += m.dropped.items[i].size;
+    result->written = m.merged.size;
     return OV_OK;
 }

@@ -160,6 +160,22 @@ OV_MUST_CHECK enum ov_status ov_sequence_reader_next(struct ov_sequence_reader *
                                                      struct ov_sequence_item *out,
                                                      struct ov_error *err);
 
+/* A part of a table that could not be loaded, as the object above it describes it. */
+struct ov_sequence_gap {
+    uint64_t items;           /* 0: there is no gap */
+    struct ov_bytes last_key; /* of the items; borrowed until the next call */
+};
+
+/*
+ * As next(), but a part of the table that cannot be loaded (CORRUPT) is passed over: then *gap
+ * describes it, *err says why, and there is no item. From then on counts and splitting are not
+ * checked.
+ */
+OV_MUST_CHECK enum ov_status ov_sequence_reader_next_or_gap(struct ov_sequence_reader *reader,
+                                                            struct ov_sequence_item *out,
+                                                            struct ov_sequence_gap *gap,
+                                                            struct ov_error *err);
+
 /*
  * Positions the reader at the first item whose key is not below `key` (or, in extents, at the item
  * that holds byte `offset`, whose first byte *item_start tells). Forward and back.

@@ -33,6 +33,7 @@ struct ov_sequence_reader {
     char what[96];
     unsigned levels; /* objects on the way; 1 for inline and one-object tables */
     struct open_object stack[OV_SEQUENCE_MAX_LEVELS];
+    unsigned stuck;  /* depth of the object that could not be loaded; 0: none */
     bool is_checked; /* read from the beginning: counts and cuts can be verified */
     bool has_previous;
     struct ov_buf previous_key;
@@ -108,6 +109,7 @@ static enum ov_status restart(struct ov_sequence_reader *reader, struct ov_error
 {
     for (int i = 0; i < OV_SEQUENCE_MAX_LEVELS; i++)
         reader->stack[i].left = reader->stack[i].count = 0;
+    reader->stuck = 0;
     reader->total_items = reader->total_bytes = 0;
     reader->has_previous = false;
     reader->is_checked = true;
@@ -209,8 +211,10 @@ static enum ov_status descend(struct ov_sequence_reader *reader, unsigned depth,
     OV_TRY(ov_buf_append(&below->promised_key, branch.last_key.data, branch.last_key.len, err));
     below->promised_items = branch.items;
     below->promised_weight = branch.weight;
+    reader->stuck = depth + 1;
     OV_TRY(reader->source.load(reader->source.context, ov_sequence_kind(reader->type), &branch.id,
                                &below->bytes, err));
+    reader->stuck = 0;
     OV_TRY(begin_object(below, &level, reader->what, err));
     if (level != reader->levels - 2 - depth)
         return fail(reader, "a table with objects on a wrong level", err);
@@ -247,25 +251,25 @@ static enum ov_status reach_leaf(struct ov_sequence_reader *reader, struct ov_er
     return OV_OK;
 }
 
-static enum ov_status check_order(struct ov_sequence_reader *reader,
-                                  const struct ov_sequence_item *item, struct ov_error *err)
+static enum ov_status check_order(struct ov_sequence_reader *reader, struct ov_bytes key,
+                                  struct ov_error *err)
 {
     if (ov_sequence_is_weighed(reader->type))
         return OV_OK;
     if (reader->has_previous) {
-        int order =
-            ov_sequence_compare(reader->type, ov_buf_view(&reader->previous_key), item->key);
+        int order = ov_sequence_compare(reader->type, ov_buf_view(&reader->previous_key), key);
         if (order > 0 || (order == 0 && reader->type != OV_SEQUENCE_SIDE))
             return fail(reader, "items out of order", err);
     }
     reader->has_previous = true;
     ov_buf_clear(&reader->previous_key);
-    return ov_buf_append(&reader->previous_key, item->key.data, item->key.len, err);
+    return ov_buf_append(&reader->previous_key, key.data, key.len, err);
 }
 
 enum ov_status ov_sequence_reader_next(struct ov_sequence_reader *reader,
                                        struct ov_sequence_item *out, struct ov_error *err)
 {
+    reader->stuck = 0;
     enum ov_status status = reach_leaf(reader, err);
     if (status != OV_OK)
         return status;
@@ -286,7 +290,27 @@ enum ov_status ov_sequence_reader_next(struct ov_sequence_reader *reader,
     leaf->seen_weight += out->weight;
     reader->last_has_split = out->has_split;
     reader->last_split = out->split;
-    return check_order(reader, out, err);
+    return check_order(reader, out->key, err);
+}
+
+enum ov_status ov_sequence_reader_next_or_gap(struct ov_sequence_reader *reader,
+                                              struct ov_sequence_item *out,
+                                              struct ov_sequence_gap *gap, struct ov_error *err)
+{
+    enum ov_status status = ov_sequence_reader_next(reader, out, err);
+    struct open_object *lost = &reader->stack[reader->stuck];
+    *gap = (struct ov_sequence_gap){0};
+    if (status != OV_ERR_CORRUPT || !reader->stuck)
+        return status;
+    reader->is_checked = false;
+    lost->count = lost->left = 0;
+    gap->items = lost->promised_items ? lost->promised_items : 1;
+    gap->last_key = ov_buf_view(&lost->promised_key);
+    struct ov_error disorder;
+    status = check_order(reader, gap->last_key, &disorder);
+    if (status < 0)
+        *err = disorder;
+    return status;
 }
 
 /* ---- Seeking ---- */

@@ -25,6 +25,7 @@ enum ov_status ov_stats(struct ov_repo *repo, struct ov_stats *out, struct ov_er
         OV_DIR_SEGMENTS,
         OV_DIR_CHECKPOINTS,
         OV_DIR_UPLOADS,
+        OV_DIR_DAMAGED,
     };
     const struct ov_state *state = ov_repo_state(repo);
     struct ov_lookup_totals totals;

@@ -3,7 +3,7 @@
 #include "repo/identity.h"
 #include "repo/image/platform_tag.h"
 #include "repo/image/stored_stream.h"
-#include "repo/segment_merge.h"
+#include "repo/snapshot_load.h"
 #include "repo/texts.h"
 #include "repo/tree.h"
 #include "repo/tree_builder.h"
@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define MAX_ATTEMPTS 8
 #define SCAN_MEMORY ((size_t)16 << 20)
 #define PARENT_CACHE ((size_t)8 << 20)
 
@@ -299,20 +298,9 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
 static enum ov_status make_record(struct take *take, struct ov_error *err)
 {
     struct ov_snapshot_record *record = &take->record;
-    const struct ov_take_result *result = take->result;
     ov_snapshot_record_release(record);
-    record->id = result->snapshot;
-    record->tree = result->tree;
-    record->time = take->snapshot.time;
-    record->time_ns = take->snapshot.time_ns;
-    record->size = result->counts.bytes;
-    record->files = result->counts.files;
-    record->errors = result->counts.errors;
+    OV_TRY(ov_snapshot_record_of(&take->snapshot, &take->result->snapshot, record, err));
     record->stored = ov_object_writer_totals(take->writer).stored_bytes;
-    OV_TRY(ov_text_copy(take->snapshot.name, &record->name, err));
-    OV_TRY(ov_text_copy(take->snapshot.host, &record->host, err));
-    OV_TRY(ov_labels_copy(take->snapshot.labels, take->snapshot.label_count, &record->labels, err));
-    record->label_count = take->snapshot.label_count;
     return ov_object_writer_packs(take->writer, &record->packs, &record->pack_count, err);
 }
 
@@ -322,8 +310,24 @@ static bool is_unchanged(const struct take *take)
            ov_id_equal(&take->parent.tree_id, &take->result->tree);
 }
 
-static enum ov_status attempt(struct take *take, struct ov_error *err)
+static void note_parent(struct take *take)
 {
+    const struct ov_snapshot_record *record =
+        find_parent(ov_repo_state(take->repo), take->options->name);
+    take->result->has_parent = take->snapshot.has_parent = record != NULL;
+    take->parent = (struct parent){.is_known = record != NULL};
+    if (!record)
+        return;
+    take->parent.snapshot = take->result->parent = take->snapshot.parent = record->id;
+    take->parent.tree_id = record->tree;
+    take->parent.files = record->files;
+    take->parent.bytes = record->size;
+}
+
+static enum ov_status attempt(void *context, struct ov_error *err)
+{
+    struct take *take = context;
+    note_parent(take);
     OV_TRY(pass(take, err));
     if (take->options->is_dry_run)
         return OV_OK;
@@ -361,15 +365,7 @@ static enum ov_status describe(struct take *take, struct ov_error *err)
     OV_TRY(ov_buf_append(&s->source, take->source.data, take->source.len, err));
     OV_TRY(ov_labels_copy(options->labels, options->label_count, &s->labels, err));
     s->label_count = options->label_count;
-    if (options->excludes && options->excludes->count) {
-        s->excludes = calloc(options->excludes->count, sizeof(*s->excludes));
-        if (!s->excludes)
-            return ov_fail_no_memory(err);
-        for (; s->exclude_count < options->excludes->count; s->exclude_count++)
-            OV_TRY(ov_text_copy(ov_patterns_text(options->excludes, s->exclude_count),
-                                &s->excludes[s->exclude_count], err));
-    }
-    return OV_OK;
+    return options->excludes ? ov_snapshot_add_excludes(s, options->excludes, err) : OV_OK;
 }
 
 static enum ov_status find_source(struct take *take, struct ov_error *err)
@@ -392,20 +388,6 @@ static void release_take(struct take *take)
     ov_snapshot_record_release(&take->record);
 }
 
-static void note_parent(struct take *take)
-{
-    const struct ov_snapshot_record *record =
-        find_parent(ov_repo_state(take->repo), take->options->name);
-    take->result->has_parent = take->snapshot.has_parent = record != NULL;
-    take->parent = (struct parent){.is_known = record != NULL};
-    if (!record)
-        return;
-    take->parent.snapshot = take->result->parent = take->snapshot.parent = record->id;
-    take->parent.tree_id = record->tree;
-    take->parent.files = record->files;
-    take->parent.bytes = record->size;
-}
-
 enum ov_status ov_take(struct ov_repo *repo, const struct ov_take_options *options,
                        struct ov_take_result *result, struct ov_error *err)
 {
@@ -420,24 +402,10 @@ enum ov_status ov_take(struct ov_repo *repo, const struct ov_take_options *optio
     OV_TRY(describe(&take, err));
     OV_TRY(ov_workers_open(options->threads, &take.workers, err));
     OV_TRY(ov_object_writer_open(repo, take.workers, &writer, &take.writer, err));
-    for (int i = 0;; i++) {
-        note_parent(&take);
-        enum ov_status status = attempt(&take, err);
-        if (status >= 0)
-            break;
-        if (status == OV_ERR_INTERRUPTED)
-            return ov_object_writer_stop(take.writer, "snapshot", options->report, err);
-        if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
-            return status;
-        /* A prune took what this snapshot relied on: store what is missing now. */
-        OV_TRY(ov_object_writer_recover(take.writer, err));
-    }
+    OV_TRY(ov_object_writer_run(take.writer, attempt, &take, "snapshot", options->report, err));
     const struct ov_object_writer_totals totals = ov_object_writer_totals(take.writer);
     result->new_chunks = totals.new_chunks;
     result->stored_bytes = totals.stored_bytes;
     result->counts.bytes_new = totals.new_bytes;
-    struct ov_error problem;
-    if (!options->is_dry_run && ov_segments_merge(repo, &problem) < 0)
-        ov_report_warn(options->report, NULL, &problem); /* the snapshot stands */
     return OV_OK;
 }

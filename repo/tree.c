@@ -106,16 +106,35 @@ struct ov_walker {
     size_t depth, capacity;
     enum { BEFORE_START, INSIDE, DONE } phase;
     bool skip;
-    struct ov_sequence_reader *links;
-    struct ov_link link; /* the next one; borrowed from the reader */
+    bool is_lenient;
+    struct ov_error problem;          /* of the last LOST event */
+    struct ov_sequence_reader *links; /* NULL: the table is lost */
+    struct ov_link link;              /* the next one; borrowed from the reader */
     bool has_link;
     struct ov_buf leader;
 };
 
+/* As ov_sequence_reader_next(), or past what is lost; gap: NULL when nobody wants to know. */
+static enum ov_status next_item(const struct ov_walker *walker, struct ov_sequence_reader *reader,
+                                struct ov_sequence_item *out, struct ov_sequence_gap *gap,
+                                struct ov_error *err)
+{
+    struct ov_sequence_gap passed = {0};
+    enum ov_status status;
+    do {
+        status = walker->is_lenient ? ov_sequence_reader_next_or_gap(reader, out, &passed, err)
+                                    : ov_sequence_reader_next(reader, out, err);
+    } while (status == OV_OK && passed.items && !gap);
+    if (gap)
+        *gap = passed;
+    return status;
+}
+
 static enum ov_status next_link(struct ov_walker *walker, struct ov_error *err)
 {
     struct ov_sequence_item item;
-    enum ov_status status = ov_sequence_reader_next(walker->links, &item, err);
+    enum ov_status status =
+        walker->links ? next_item(walker, walker->links, &item, NULL, err) : OV_END;
     OV_TRY(status);
     walker->has_link = status == OV_OK;
     if (!walker->has_link)
@@ -138,23 +157,38 @@ static enum ov_status set_path(struct ov_walker *walker, size_t keep, struct ov_
     return OV_OK;
 }
 
-enum ov_status ov_walker_open(struct ov_tree *tree, struct ov_bytes start, struct ov_walker **out,
-                              struct ov_error *err)
+static enum ov_status open_walker(struct ov_tree *tree, struct ov_bytes start, bool is_lenient,
+                                  struct ov_walker **out, struct ov_error *err)
 {
     OV_AUTO(ov_walker_close_auto) struct ov_walker *walker = calloc(1, sizeof(*walker));
     const struct ov_object_source source = ov_tree_source(tree->objects);
     if (!walker)
         return ov_fail_no_memory(err);
     walker->tree = tree;
+    walker->is_lenient = is_lenient;
     OV_TRY(ov_tree_find(tree, start, &walker->start, err));
     OV_TRY(set_path(walker, 0, start, err));
-    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_LINKS, &tree->root.links, &source, "hard-link table",
-                                   &walker->links, err));
+    enum ov_status status = ov_sequence_reader_open(OV_SEQUENCE_LINKS, &tree->root.links, &source,
+                                                    "hard-link table", &walker->links, err);
+    if (status != OV_ERR_CORRUPT || !is_lenient)
+        OV_TRY(status);
     if (start.len)
         OV_TRY(ov_sequence_reader_seek(walker->links, start, err));
     OV_TRY(next_link(walker, err));
     *out = ov_steal(walker);
     return OV_OK;
+}
+
+enum ov_status ov_walker_open(struct ov_tree *tree, struct ov_bytes start, struct ov_walker **out,
+                              struct ov_error *err)
+{
+    return open_walker(tree, start, false, out, err);
+}
+
+enum ov_status ov_walker_open_lenient(struct ov_tree *tree, struct ov_walker **out,
+                                      struct ov_error *err)
+{
+    return open_walker(tree, (struct ov_bytes){0}, true, out, err);
 }
 
 void ov_walker_close(struct ov_walker *walker)
@@ -214,9 +248,36 @@ static enum ov_status visit(struct ov_walker *walker, const struct ov_node *node
     *directory = (struct open_directory){.node = *node, .path_len = walker->path.len};
     char what[96];
     snprintf(what, sizeof(what), "directory /%s", (const char *)walker->path.data);
-    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_ENTRIES, &node->entries, &source, what,
-                                   &directory->reader, err));
+    enum ov_status status = ov_sequence_reader_open(OV_SEQUENCE_ENTRIES, &node->entries, &source,
+                                                    what, &directory->reader, err);
+    if (status == OV_ERR_CORRUPT && walker->is_lenient && walker->depth) {
+        walker->problem = *err;
+        out->kind = OV_WALK_LOST;
+        out->problem = &walker->problem;
+        return OV_OK;
+    }
+    OV_TRY(status);
     walker->depth++;
+    return OV_OK;
+}
+
+/* Part of a directory is lost; the name of the last entry that it had is known. */
+static enum ov_status visit_gap(struct ov_walker *walker, const struct ov_sequence_gap *gap,
+                                struct ov_walk_event *out, struct ov_error *err)
+{
+    const struct open_directory *directory = &walker->stack[walker->depth - 1];
+    walker->problem = *err;
+    if (!ov_name_is_valid(gap->last_key))
+        return ov_fail(err, OV_ERR_CORRUPT, "directory: a key that is no name");
+    OV_TRY(set_path(walker, directory->path_len, gap->last_key, err));
+    *out = (struct ov_walk_event){
+        .kind = OV_WALK_LOST,
+        .path = ov_buf_view(&walker->path),
+        .node.name = gap->last_key,
+        .depth = walker->depth,
+        .lost_entries = gap->items,
+        .problem = &walker->problem,
+    };
     return OV_OK;
 }
 
@@ -248,15 +309,18 @@ enum ov_status ov_walker_next(struct ov_walker *walker, struct ov_walk_event *ou
     }
     struct open_directory *directory = &walker->stack[walker->depth - 1];
     struct ov_sequence_item item;
+    struct ov_sequence_gap gap;
     struct ov_node node;
     if (walker->skip) {
         walker->skip = false;
         return leave(walker, out);
     }
-    enum ov_status status = ov_sequence_reader_next(directory->reader, &item, err);
+    enum ov_status status = next_item(walker, directory->reader, &item, &gap, err);
     OV_TRY(status);
     if (status == OV_END)
         return leave(walker, out);
+    if (gap.items)
+        return visit_gap(walker, &gap, out, err);
     OV_TRY(ov_node_decode(item.bytes, false, &node, "node", err));
     OV_TRY(set_path(walker, directory->path_len, node.name, err));
     return visit(walker, &node, out, err);

@@ -45,6 +45,7 @@ enum ov_walk_event_kind {
     OV_WALK_ENTER, /* a directory; its entries follow */
     OV_WALK_ITEM,  /* anything else */
     OV_WALK_LEAVE, /* the directory, after its entries */
+    OV_WALK_LOST,  /* lenient walks: something that cannot be loaded */
 };
 
 struct ov_walk_event {
@@ -53,6 +54,9 @@ struct ov_walk_event {
     struct ov_node node;    /* in LEAVE too */
     struct ov_bytes leader; /* of a hard link: the path of the group's first member; else empty */
     size_t depth;           /* of the start: 0 */
+    /* LOST: how many entries, of which path is the last; 0: the directory at the path. And why. */
+    uint64_t lost_entries;
+    const struct ov_error *problem;
 };
 
 struct ov_walker;
@@ -63,6 +67,14 @@ struct ov_walker;
  */
 OV_MUST_CHECK enum ov_status ov_walker_open(struct ov_tree *tree, struct ov_bytes start,
                                             struct ov_walker **out, struct ov_error *err);
+
+/*
+ * The same for the whole tree, but what cannot be loaded (CORRUPT) below the root's own entries
+ * does not end the walk: it passes over that, and LOST events tell of it. Hard links whose part of
+ * the table is lost come without a leader.
+ */
+OV_MUST_CHECK enum ov_status ov_walker_open_lenient(struct ov_tree *tree, struct ov_walker **out,
+                                                    struct ov_error *err);
 
 /* Accepts NULL. */
 void ov_walker_close(struct ov_walker *walker);

@@ -224,6 +224,19 @@ static enum ov_status add_error(struct ov_tree_builder *b, const struct ov_error
     return add_side(b, &side, err);
 }
 
+/* Contents that are said to be stored already. */
+static enum ov_status need_data(struct ov_tree_builder *b, const struct ov_id *id,
+                                struct ov_error *err)
+{
+    const struct ov_tree_store *store = &b->options.store;
+    bool is_there = true;
+    if (store->has_data)
+        OV_TRY(store->has_data(store->context, id, &is_there, err));
+    return is_there ? OV_OK
+                    : ov_fail(err, OV_ERR_NOT_FOUND, "contents of %s are missing",
+                              ov_tree_builder_path(b));
+}
+
 /*
  * Puts the xattrs of the tree into a sequence, whose inline items are copied to `items`, and those
  * of the host, with the holes of a small file, into the side object.
@@ -248,8 +261,10 @@ static enum ov_status add_xattrs(struct ov_tree_builder *b, const struct ov_file
             side_bytes += xattr.value.len;
             continue;
         }
-        xattr.is_chunk = xattr.value.len > OV_INLINE_XATTR_MAX;
         if (xattr.is_chunk) {
+            OV_TRY(need_data(b, &xattr.id, err));
+        } else if (xattr.value.len > OV_INLINE_XATTR_MAX) {
+            xattr.is_chunk = true;
             ov_id_compute(OV_KIND_DATA, xattr.value.data, xattr.value.len, &xattr.id);
             OV_TRY(b->options.store.put_data(b->options.store.context, OV_BUCKET_BY_CONTENT,
                                              &xattr.id, xattr.value, err));
@@ -437,12 +452,8 @@ static enum ov_status add_extents(struct ov_tree_builder *b, const struct ov_fou
         if (!extent->is_zero && found->data) {
             struct ov_bytes bytes = ov_bytes_of(found->data[i], (size_t)extent->length);
             OV_TRY(store->put_data(store->context, b->file.bucket, &extent->id, bytes, err));
-        } else if (!extent->is_zero && store->has_data) {
-            bool is_there;
-            OV_TRY(store->has_data(store->context, &extent->id, &is_there, err));
-            if (!is_there)
-                return ov_fail(err, OV_ERR_NOT_FOUND, "contents of %s are missing",
-                               ov_tree_builder_path(b));
+        } else if (!extent->is_zero) {
+            OV_TRY(need_data(b, &extent->id, err));
         }
         struct ov_writer w;
         ov_buf_clear(&b->scratch);

@@ -1,4 +1,4 @@
-#include "repo/txlog.h"
+#include "repo/txlog_internal.h"
 
 #include "repo/identity.h"
 #include "repo/layout.h"
@@ -12,28 +12,6 @@
 #define CHECKPOINT_EVERY 64
 #define CHECKPOINTS_KEPT 2
 #define CREATE_TRIES 3
-
-/* An object that an entry condemned or dropped while this client was looking. */
-struct gone {
-    uint64_t entry;
-    struct ov_id name;
-};
-
-struct ov_txlog {
-    struct ov_backend *backend;
-    const struct ov_keyring *keyring;
-    struct ov_config config;
-    struct ov_txlog_options options;
-    char *memory_directory;
-    struct ov_state state;
-    bool is_empty; /* no entry was applied yet */
-    /* Entries above this one have all been read here. */
-    uint64_t complete_since;
-    uint64_t durable;    /* this entry, and so all before it, survive a loss of power */
-    uint64_t checkpoint; /* newest one known */
-    struct gone *gone;
-    size_t gone_count, gone_capacity;
-};
 
 const struct ov_state *ov_txlog_state(const struct ov_txlog *log)
 {
@@ -66,10 +44,9 @@ static enum ov_status note_gone(struct ov_txlog *log, const struct ov_log_entry 
     return OV_OK;
 }
 
-/* Applies an entry that lies in the log to `state`, after checking that it belongs there. */
-static enum ov_status apply_entry(const struct ov_config *config, struct ov_state *state,
-                                  bool is_empty, const struct ov_log_entry *entry,
-                                  const struct ov_id *hash, struct ov_error *err)
+enum ov_status txlog_apply_entry(const struct ov_config *config, struct ov_state *state,
+                                 bool is_empty, const struct ov_log_entry *entry,
+                                 const struct ov_id *hash, struct ov_error *err)
 {
     struct ov_path path = ov_path_of_number(OV_DIR_LOG, entry->number);
     if (is_empty && !ov_id_equal(&entry->config, &config->trailer))
@@ -113,7 +90,7 @@ static enum ov_status replay_next(struct ov_txlog *log, struct ov_error *err)
                            (unsigned long long)number);
         return OV_OK;
     }
-    OV_TRY(apply_entry(&log->config, &log->state, log->is_empty, &entry, &hash, err));
+    OV_TRY(txlog_apply_entry(&log->config, &log->state, log->is_empty, &entry, &hash, err));
     log->is_empty = false;
     return note_gone(log, &entry, err);
 }
@@ -122,7 +99,7 @@ static enum ov_status replay_next(struct ov_txlog *log, struct ov_error *err)
  * Sees to it that the last entry is durable. Its writer may be about to sync it, or may have died
  * before: a loss of power could keep an entry that is made after it and lose this one.
  */
-static enum ov_status settle(struct ov_txlog *log, struct ov_error *err)
+enum ov_status ov_txlog_settle(struct ov_txlog *log, struct ov_error *err)
 {
     struct ov_path path = ov_path_of_number(OV_DIR_LOG, log->state.number);
     if (log->state.number > log->durable) {
@@ -136,7 +113,7 @@ static enum ov_status settle(struct ov_txlog *log, struct ov_error *err)
 static void settle_and_remember(struct ov_txlog *log)
 {
     struct ov_error ignored;
-    if (settle(log, &ignored) >= 0)
+    if (ov_txlog_settle(log, &ignored) >= 0)
         ov_log_memory_save(log->memory_directory, &log->config.repository, &log->state,
                            log->options.report);
 }
@@ -155,20 +132,15 @@ enum ov_status ov_txlog_refresh(struct ov_txlog *log, struct ov_error *err)
 
 /* ---- Checkpoints ---- */
 
-struct numbers {
-    uint64_t *items;
-    size_t count, capacity;
-};
-
-static void numbers_release(struct numbers *numbers)
+void txlog_numbers_release(struct txlog_numbers *numbers)
 {
     free(numbers->items);
 }
 
-static enum ov_status collect_number(void *context, const char *name, uint64_t size,
-                                     struct ov_error *err)
+enum ov_status txlog_collect_number(void *context, const char *name, uint64_t size,
+                                    struct ov_error *err)
 {
-    struct numbers *numbers = context;
+    struct txlog_numbers *numbers = context;
     uint8_t raw[8];
     (void)size;
     if (strlen(name) != 16 || !ov_hex_decode(name, raw, sizeof(raw)))
@@ -188,18 +160,17 @@ static int compare_descending(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static enum ov_status list_checkpoints(struct ov_backend *backend, struct numbers *numbers,
-                                       struct ov_error *err)
+enum ov_status txlog_list_checkpoints(struct ov_backend *backend, struct txlog_numbers *numbers,
+                                      struct ov_error *err)
 {
-    OV_TRY(backend->ops->list(backend, OV_DIR_CHECKPOINTS, collect_number, numbers, err));
+    OV_TRY(backend->ops->list(backend, OV_DIR_CHECKPOINTS, txlog_collect_number, numbers, err));
     if (numbers->count)
         qsort(numbers->items, numbers->count, sizeof(*numbers->items), compare_descending);
     return OV_OK;
 }
 
-/* Reads a checkpoint and holds it to the entry, or the marker, of its number. */
-static enum ov_status read_checkpoint(struct ov_txlog *log, uint64_t number, struct ov_state *out,
-                                      struct ov_error *err)
+enum ov_status txlog_read_checkpoint(const struct ov_txlog *log, uint64_t number,
+                                     struct ov_state *out, struct ov_error *err)
 {
     OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
     OV_AUTO(ov_state_release) struct ov_state state = {0};
@@ -218,18 +189,18 @@ static enum ov_status read_checkpoint(struct ov_txlog *log, uint64_t number, str
 /* Starts over from the newest usable checkpoint, if there is any. */
 static enum ov_status load_checkpoint(struct ov_txlog *log, struct ov_error *err)
 {
-    OV_AUTO(numbers_release) struct numbers numbers = {0};
-    OV_TRY(list_checkpoints(log->backend, &numbers, err));
+    OV_AUTO(txlog_numbers_release) struct txlog_numbers numbers = {0};
+    OV_TRY(txlog_list_checkpoints(log->backend, &numbers, err));
     for (size_t i = 0; i < numbers.count; i++) {
         struct ov_state state;
         struct ov_error problem;
-        enum ov_status status = read_checkpoint(log, numbers.items[i], &state, &problem);
+        enum ov_status status = txlog_read_checkpoint(log, numbers.items[i], &state, &problem);
         if (status == OV_ERR_NO_MEMORY)
             return ov_fail_no_memory(err);
-        if (status < 0) {
+        if (status < 0 && status != OV_ERR_NOT_FOUND) /* removed by a writer, or beyond the end */
             ov_report_warn(log->options.report, NULL, &problem);
+        if (status < 0)
             continue;
-        }
         ov_state_release(&log->state);
         log->state = state;
         log->is_empty = false;
@@ -244,14 +215,14 @@ static enum ov_status load_checkpoint(struct ov_txlog *log, struct ov_error *err
 static void maybe_write_checkpoint(struct ov_txlog *log)
 {
     OV_AUTO(ov_buf_release) struct ov_buf file = {0};
-    OV_AUTO(numbers_release) struct numbers numbers = {0};
+    OV_AUTO(txlog_numbers_release) struct txlog_numbers numbers = {0};
     struct ov_error problem;
     struct ov_path path = ov_path_of_number(OV_DIR_CHECKPOINTS, log->state.number);
     if (log->state.number - log->checkpoint < CHECKPOINT_EVERY)
         return;
     if (ov_checkpoint_encode(&log->state, log->keyring, &file, &problem) < 0 ||
         log->backend->ops->replace(log->backend, path.text, ov_buf_view(&file), &problem) < 0 ||
-        list_checkpoints(log->backend, &numbers, &problem) < 0) {
+        txlog_list_checkpoints(log->backend, &numbers, &problem) < 0) {
         ov_report_warn(log->options.report, NULL, &problem);
         return;
     }
@@ -266,7 +237,7 @@ static void maybe_write_checkpoint(struct ov_txlog *log)
 
 /* ---- Opening ---- */
 
-/* The head is read before the log's end is looked for, so it cannot be ahead by a race. */
+/* Head and memory are read before the log's end is looked for, so neither is ahead by a race. */
 static enum ov_status read_head(struct ov_txlog *log, struct ov_log_point *head)
 {
     struct ov_error problem;
@@ -305,31 +276,28 @@ static enum ov_status check_head(const struct ov_txlog *log, const struct ov_log
 }
 
 /* Holds the log to what this client remembers of it. */
-static enum ov_status check_memory(struct ov_txlog *log, struct ov_error *err)
+static enum ov_status check_memory(struct ov_txlog *log, const struct ov_log_point *seen,
+                                   struct ov_error *err)
 {
-    struct ov_log_point seen;
-    if (log->options.accept_rollback ||
-        !ov_log_memory_load(log->memory_directory, &log->config.repository, &seen))
-        return OV_OK;
-    if (seen.number > log->state.number)
+    if (seen->number > log->state.number)
         return ov_fail(err, OV_ERR_ROLLBACK,
                        "the repository is older than this machine has seen it: it ends at entry "
                        "%llu, but entry %llu existed. If it was restored from a backup on purpose, "
                        "say --accept-rollback once",
-                       (unsigned long long)log->state.number, (unsigned long long)seen.number);
+                       (unsigned long long)log->state.number, (unsigned long long)seen->number);
     OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
     struct ov_id hash = log->state.hash;
     bool is_marker;
-    if (seen.number < log->state.number)
-        OV_TRY(ov_log_file_read(log->backend, log->keyring, seen.number, &entry, &hash, &is_marker,
+    if (seen->number < log->state.number)
+        OV_TRY(ov_log_file_read(log->backend, log->keyring, seen->number, &entry, &hash, &is_marker,
                                 err));
-    if (!ov_id_equal(&hash, &seen.hash))
+    if (!ov_id_equal(&hash, &seen->hash))
         return ov_fail(err, OV_ERR_ROLLBACK,
                        "the repository has another history than this machine has seen: its entry "
                        "%llu was exchanged. If it was restored from a backup on purpose, say "
                        "--accept-rollback once",
-                       (unsigned long long)seen.number);
-    log->durable = seen.number;
+                       (unsigned long long)seen->number);
+    log->durable = seen->number;
     return OV_OK;
 }
 
@@ -348,7 +316,10 @@ enum ov_status ov_txlog_open(struct ov_backend *backend, const struct ov_config 
     log->is_empty = true;
     OV_TRY(ov_text_copy(options->memory_directory, &log->memory_directory, err));
 
-    struct ov_log_point head;
+    if (options->accept_rollback)
+        ov_log_memory_forget(log->memory_directory, &config->repository);
+    struct ov_log_point head, seen;
+    bool has_memory = ov_log_memory_load(log->memory_directory, &config->repository, &seen);
     bool has_head = read_head(log, &head) >= 0;
     OV_TRY(load_checkpoint(log, err));
     enum ov_status status;
@@ -357,7 +328,8 @@ enum ov_status ov_txlog_open(struct ov_backend *backend, const struct ov_config 
     OV_TRY(status);
     if (has_head)
         OV_TRY(check_head(log, &head, err));
-    OV_TRY(check_memory(log, err));
+    if (has_memory)
+        OV_TRY(check_memory(log, &seen, err));
     settle_and_remember(log);
     *out = ov_steal(log);
     return OV_OK;
@@ -461,7 +433,10 @@ static enum ov_status try_commit(struct ov_txlog *log, uint64_t base, const char
     OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
     OV_AUTO(ov_buf_release) struct ov_buf file = {0};
     struct ov_id hash;
+    uint64_t before = log->state.number;
     enum ov_status status = plan(context, &log->state, &entry, err);
+    if (status >= 0 && log->state.number != before) /* it had to read on: it plans again */
+        return ov_fail(err, OV_ERR_EXISTS, "entries were read while planning");
     if (status != OV_OK)
         return status;
     OV_TRY(fill_in(&entry, command, err));
@@ -472,7 +447,7 @@ static enum ov_status try_commit(struct ov_txlog *log, uint64_t base, const char
     OV_TRY(check_uploads(log, base, &entry, err));
     OV_TRY(ov_state_check(&log->state, &entry, err));
     OV_TRY(ov_log_file_encode(&entry, log->keyring, &file, &hash, err));
-    OV_TRY(settle(log, err));
+    OV_TRY(ov_txlog_settle(log, err));
     OV_TRY(create_entry(log, &entry, ov_buf_view(&file), err));
     log->durable = entry.number;
     if (ov_state_apply(&log->state, &entry, &hash, err) < 0) /* for want of memory: it is valid */
@@ -534,166 +509,48 @@ enum ov_status ov_txlog_read(const struct ov_txlog *log, uint64_t number, struct
     return OV_OK;
 }
 
-static void tell(const struct ov_report *report, const struct ov_error *problem, uint64_t *faults)
+/* The newest checkpoint up to `number`, if there is any. */
+static enum ov_status checkpoint_before(const struct ov_txlog *log, uint64_t number,
+                                        struct ov_state *state, bool *found, struct ov_error *err)
 {
-    ov_report_warn(report, NULL, problem);
-    (*faults)++;
-}
-
-/* Compares the checkpoint of state->number, if there is one, with the replayed state. */
-static enum ov_status verify_checkpoint(struct ov_txlog *log, const struct numbers *checkpoints,
-                                        const struct ov_state *state,
-                                        const struct ov_report *report, uint64_t *faults,
-                                        struct ov_error *err)
-{
-    for (size_t i = 0; i < checkpoints->count; i++) {
-        if (checkpoints->items[i] != state->number)
+    OV_AUTO(txlog_numbers_release) struct txlog_numbers numbers = {0};
+    struct ov_error problem;
+    *found = false;
+    OV_TRY(txlog_list_checkpoints(log->backend, &numbers, err));
+    for (size_t i = 0; i < numbers.count && !*found; i++) {
+        if (numbers.items[i] > number)
             continue;
-        OV_AUTO(ov_state_release) struct ov_state saved = {0};
-        struct ov_error problem;
-        bool is_same = false;
-        if (read_checkpoint(log, state->number, &saved, &problem) < 0) {
-            tell(report, &problem, faults);
-            continue;
-        }
-        OV_TRY(ov_state_is_same(&saved, state, &is_same, err));
-        if (!is_same) {
-            (void)ov_fail(&problem, OV_ERR_CORRUPT,
-                          "checkpoints/%016llx does not agree with the log",
-                          (unsigned long long)state->number);
-            tell(report, &problem, faults);
-        }
+        enum ov_status status = txlog_read_checkpoint(log, numbers.items[i], state, &problem);
+        if (status == OV_ERR_NO_MEMORY)
+            return ov_fail_no_memory(err);
+        *found = status >= 0;
     }
     return OV_OK;
 }
 
-static enum ov_status verify_state(const struct ov_txlog *log, const struct ov_state *replayed,
-                                   const struct ov_report *report, uint64_t *faults,
-                                   struct ov_error *err)
-{
-    struct ov_error problem;
-    bool is_same = false;
-    OV_TRY(ov_state_is_same(&log->state, replayed, &is_same, err));
-    if (!is_same) {
-        (void)ov_fail(&problem, OV_ERR_CORRUPT,
-                      "the state that a checkpoint gave does not agree with the log");
-        tell(report, &problem, faults);
-    }
-    return OV_OK;
-}
-
-static void verify_head(const struct ov_log_point *head, const struct ov_state *state,
-                        const struct ov_report *report, uint64_t *faults)
-{
-    struct ov_error problem;
-    if (head->number != state->number || ov_id_equal(&head->hash, &state->hash))
-        return;
-    (void)ov_fail(&problem, OV_ERR_CORRUPT,
-                  "the file head belongs to another history of this repository");
-    tell(report, &problem, faults);
-}
-
-static enum ov_status verify_chain(const struct ov_log_entry *entry, const struct ov_state *before,
-                                   struct ov_error *err)
-{
-    if (ov_id_equal(&entry->previous, &before->hash))
-        return OV_OK;
-    return ov_fail(err, OV_ERR_CORRUPT, "log/%016llx does not follow the entry before it",
-                   (unsigned long long)entry->number);
-}
-
-/* Goes on with the checkpoint of this number, if it is there and whole. */
-static bool take_checkpoint(struct ov_txlog *log, const struct numbers *checkpoints,
-                            struct ov_state *state)
-{
-    struct ov_state saved;
-    struct ov_error problem;
-    for (size_t i = 0; i < checkpoints->count; i++) {
-        if (checkpoints->items[i] != state->number ||
-            read_checkpoint(log, state->number, &saved, &problem) < 0)
-            continue;
-        ov_state_release(state);
-        *state = saved;
-        return true;
-    }
-    return false;
-}
-
-/*
- * No file is numbered beyond the end of the log. Others may be writing: what was there before the
- * log was read again has been reached by then.
- */
-static enum ov_status verify_end(struct ov_txlog *log, const struct numbers *checkpoints,
-                                 const struct ov_report *report, uint64_t *faults,
+enum ov_status ov_txlog_state_at(const struct ov_txlog *log, uint64_t number, struct ov_state *out,
                                  struct ov_error *err)
 {
-    OV_AUTO(numbers_release) struct numbers entries = {0};
-    struct ov_error problem;
-    uint64_t last = 0;
-    OV_TRY(log->backend->ops->list(log->backend, OV_DIR_LOG, collect_number, &entries, err));
-    for (size_t i = 0; i < entries.count; i++)
-        last = entries.items[i] > last ? entries.items[i] : last;
-    if (last > log->state.number)
-        OV_TRY(ov_txlog_refresh(log, err));
-    if (last > log->state.number) {
-        (void)ov_fail(&problem, OV_ERR_CORRUPT,
-                      "log/%016llx is missing: there are entries after it",
-                      (unsigned long long)log->state.number + 1);
-        tell(report, &problem, faults);
-    }
-    if (checkpoints->count && checkpoints->items[0] > log->state.number) {
-        (void)ov_fail(&problem, OV_ERR_CORRUPT,
-                      "checkpoints/%016llx covers entries that the log does not have",
-                      (unsigned long long)checkpoints->items[0]);
-        tell(report, &problem, faults);
-    }
-    return OV_OK;
-}
-
-enum ov_status ov_txlog_verify(struct ov_txlog *log, const struct ov_report *report,
-                               uint64_t *faults, struct ov_error *err)
-{
-    OV_AUTO(numbers_release) struct numbers checkpoints = {0};
     OV_AUTO(ov_state_release) struct ov_state state = {0};
-    struct ov_error problem;
-    struct ov_log_point head;
-    /* is_unknown: markers lie before, and no checkpoint since then; only the hash is known. */
-    bool is_empty = true, is_unknown = false;
-    OV_TRY(list_checkpoints(log->backend, &checkpoints, err));
-    bool has_head = ov_head_read(log->backend, log->keyring, &head, &problem) >= 0;
-    if (!has_head)
-        tell(report, &problem, faults);
-    OV_TRY(verify_end(log, &checkpoints, report, faults, err));
-    for (uint64_t number = 0; number <= log->state.number; number++) {
+    bool is_begun;
+    if (number > log->state.number)
+        return ov_fail(err, OV_ERR_NOT_FOUND, "there is no entry %llu: the log ends at %llu",
+                       (unsigned long long)number, (unsigned long long)log->state.number);
+    OV_TRY(checkpoint_before(log, number, &state, &is_begun, err));
+    for (uint64_t next = is_begun ? state.number + 1 : 0; next <= number; next++) {
         OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
         struct ov_id hash;
         bool is_marker;
-        enum ov_status status = ov_log_file_read(log->backend, log->keyring, number, &entry, &hash,
-                                                 &is_marker, &problem);
-        if (status >= 0 && is_marker) {
-            ov_state_release(&state);
-            is_unknown = true;
-        } else if (status >= 0 && is_unknown) {
-            status = verify_chain(&entry, &state, &problem);
-        } else if (status >= 0) {
-            status = apply_entry(&log->config, &state, is_empty, &entry, &hash, &problem);
-        }
-        if (status < 0) {
-            tell(report, &problem, faults);
-            return OV_OK; /* nothing after it can be replayed */
-        }
-        is_empty = false;
-        if (is_unknown) {
-            state.number = number;
-            state.hash = hash;
-            is_unknown = !take_checkpoint(log, &checkpoints, &state);
-        }
-        if (has_head)
-            verify_head(&head, &state, report, faults);
-        if (!is_unknown)
-            OV_TRY(verify_checkpoint(log, &checkpoints, &state, report, faults, err));
+        OV_TRY(ov_log_file_read(log->backend, log->keyring, next, &entry, &hash, &is_marker, err));
+        if (is_marker)
+            return ov_fail(err, OV_ERR_UNSUPPORTED,
+                           "what there was at entry %llu cannot be told: entry %llu was compacted "
+                           "away",
+                           (unsigned long long)number, (unsigned long long)next);
+        OV_TRY(txlog_apply_entry(&log->config, &state, !is_begun, &entry, &hash, err));
+        is_begun = true;
     }
-    if (is_unknown) /* the state itself came from a checkpoint */
-        return OV_OK;
-    return verify_state(log, &state, report, faults, err);
+    *out = state;
+    state = (struct ov_state){0};
+    return OV_OK;
 }

@@ -49,9 +49,15 @@ const struct ov_state *ov_txlog_state(const struct ov_txlog *log);
 OV_MUST_CHECK enum ov_status ov_txlog_refresh(struct ov_txlog *log, struct ov_error *err);
 
 /*
+ * Sees to it that all entries read so far survive a loss of power, as whoever acts on what they say
+ * must. Errors: those of storage.
+ */
+OV_MUST_CHECK enum ov_status ov_txlog_settle(struct ov_txlog *log, struct ov_error *err);
+
+/*
  * Makes the entry that is to follow `state`; called again, with a fresh entry, whenever another
- * writer was faster. Fills in lists; the log adds number, chain, transaction, time and names.
- * Anything but OV_OK ends the commit with that status.
+ * writer was faster, and when it has itself refreshed the log. Fills in lists; the log adds number,
+ * chain, transaction, time and names. Anything but OV_OK ends the commit with that status.
  */
 typedef enum ov_status ov_plan_fn(void *context, const struct ov_state *state,
                                   struct ov_log_entry *entry, struct ov_error *err);
@@ -73,6 +79,13 @@ OV_MUST_CHECK enum ov_status ov_txlog_commit(struct ov_txlog *log, uint64_t base
  */
 OV_MUST_CHECK enum ov_status ov_txlog_read(const struct ov_txlog *log, uint64_t number,
                                            struct ov_log_entry *out, struct ov_error *err);
+
+/*
+ * The state as it was after an entry. Release *out with ov_state_release().
+ * Errors: NOT_FOUND (there is no such entry), UNSUPPORTED (markers lie before it), CORRUPT, IO.
+ */
+OV_MUST_CHECK enum ov_status ov_txlog_state_at(const struct ov_txlog *log, uint64_t number,
+                                               struct ov_state *out, struct ov_error *err);
 
 /*
  * For check: replays the whole log from entry 0, without checkpoints, and compares the result with

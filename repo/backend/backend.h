@@ -32,6 +32,10 @@ struct ov_backend_ops {
     /* Errors: NOT_FOUND, ACCESS, IO. */
     enum ov_status (*size)(struct ov_backend *backend, const char *name, uint64_t *size,
                            struct ov_error *err);
+    /* When it was written, in seconds since 1970: for policy only. Errors: NOT_FOUND, ACCESS, IO.
+     */
+    enum ov_status (*modified)(struct ov_backend *backend, const char *name, int64_t *seconds,
+                               struct ov_error *err);
     /* Exactly `len` bytes at `offset`. Errors: NOT_FOUND, CORRUPT (too short), ACCESS, IO. */
     enum ov_status (*read)(struct ov_backend *backend, const char *name, uint64_t offset, void *out,
                            size_t len, struct ov_error *err);

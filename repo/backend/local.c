@@ -39,6 +39,17 @@ static enum ov_status local_size(struct ov_backend *backend, const char *name, u
     return OV_OK;
 }
 
+static enum ov_status local_modified(struct ov_backend *backend, const char *name, int64_t *seconds,
+                                     struct ov_error *err)
+{
+    struct local *local = (struct local *)backend;
+    struct stat st;
+    if (fstatat(local->root, name, &st, AT_SYMLINK_NOFOLLOW))
+        return ov_fail_errno(err, "cannot read %s", name);
+    *seconds = st.st_mtime;
+    return OV_OK;
+}
+
 static enum ov_status local_read(struct ov_backend *backend, const char *name, uint64_t offset,
                                  void *out, size_t len, struct ov_error *err)
 {
@@ -117,10 +128,25 @@ static enum ov_status make_unknown(struct ov_error *err)
     return OV_ERR_UNKNOWN;
 }
 
+/* Few repositories ever need the directory for damaged files, and older ones do not have it. */
+static enum ov_status make_damaged_directory(struct local *local, const char *name,
+                                             struct ov_error *err)
+{
+    struct stat st;
+    if (strncmp(name, OV_DIR_DAMAGED "/", sizeof(OV_DIR_DAMAGED)) != 0)
+        return OV_OK;
+    if (fstat(local->root, &st) ||
+        (mkdirat(local->root, OV_DIR_DAMAGED, st.st_mode & 0777) && errno != EEXIST) ||
+        fsync(local->root))
+        return ov_fail_errno(err, "cannot create directory %s", OV_DIR_DAMAGED);
+    return OV_OK;
+}
+
 /* Gives the finished temporary file its name. */
 static enum ov_status publish(struct local_upload *upload, const char *name, struct ov_error *err)
 {
     int root = upload_root(upload);
+    OV_TRY(make_damaged_directory((struct local *)upload->base.backend, name, err));
     if (linkat(root, upload->name, root, name, 0) == 0) {
         unlinkat(root, upload->name, 0);
         return OV_OK;
@@ -258,6 +284,7 @@ static void local_close(struct ov_backend *backend)
 
 static const struct ov_backend_ops local_ops = {
     .size = local_size,
+    .modified = local_modified,
     .read = local_read,
     .list = local_list,
     .create = local_create,
@@ -311,7 +338,8 @@ static enum ov_status note_entry(void *context, const char *name, uint64_t size,
                                  struct ov_error *err)
 {
     struct found *found = context;
-    bool is_part = strcmp(name, OV_PATH_HEAD) == 0 || strcmp(name, OV_PATH_RESERVE) == 0;
+    bool is_part = strcmp(name, OV_PATH_HEAD) == 0 || strcmp(name, OV_PATH_RESERVE) == 0 ||
+                   strcmp(name, OV_DIR_DAMAGED) == 0;
     (void)size;
     (void)err;
     for (size_t i = 0; i < OV_ARRAY_LEN(directories); i++)

@@ -5,13 +5,11 @@
 #include "repo/image/known_image.h"
 #include "repo/image/platform_tag.h"
 #include "repo/image/stored_stream.h"
-#include "repo/segment_merge.h"
+#include "repo/snapshot_load.h"
 #include "repo/texts.h"
 
 #include <stdlib.h>
 #include <time.h>
-
-#define MAX_ATTEMPTS 8
 
 /* One image of the list on its way into the repository. */
 struct made {
@@ -114,25 +112,6 @@ static enum ov_status describe_image(struct import *import, const struct ov_imag
     return OV_OK;
 }
 
-static enum ov_status make_record(const struct import *import, struct made *made,
-                                  struct ov_error *err)
-{
-    const struct ov_snapshot *s = &made->snapshot;
-    struct ov_snapshot_record *record = &made->record;
-    record->tree = s->tree;
-    record->time = s->time;
-    record->time_ns = s->time_ns;
-    record->size = s->counts.bytes;
-    record->files = s->counts.files;
-    record->errors = s->counts.errors;
-    OV_TRY(ov_text_copy(s->name, &record->name, err));
-    OV_TRY(ov_text_copy(s->host, &record->host, err));
-    OV_TRY(ov_labels_copy(s->labels, s->label_count, &record->labels, err));
-    record->label_count = s->label_count;
-    (void)import;
-    return ov_layer_keys_of_image(&s->image, &record->layers, &record->layer_count, err);
-}
-
 /* ---- One image ---- */
 
 static enum ov_status import_one(struct import *import, size_t i, struct ov_error *err)
@@ -166,11 +145,10 @@ static enum ov_status import_one(struct import *import, size_t i, struct ov_erro
     s->counts.bytes_new = ov_object_writer_totals(import->writer).new_bytes - new_bytes;
     OV_TRY(ov_snapshot_encode(s, &bytes, err));
     OV_TRY(ov_tree_store_object(import->writer, OV_KIND_SNAPSHOT, ov_buf_view(&bytes),
-                                &made->record.id, err));
-    result->snapshot = made->record.id;
+                                &result->snapshot, err));
     result->tree = s->tree;
     result->counts = s->counts;
-    return make_record(import, made, err);
+    return ov_snapshot_record_of(s, &result->snapshot, &made->record, err);
 }
 
 /* ---- The commit ---- */
@@ -233,8 +211,9 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
     return OV_OK;
 }
 
-static enum ov_status attempt(struct import *import, struct ov_error *err)
+static enum ov_status attempt(void *context, struct ov_error *err)
 {
+    struct import *import = context;
     for (size_t i = 0; i < import->list.count; i++)
         OV_TRY(import_one(import, i, err));
     if (import->options->is_dry_run)
@@ -279,23 +258,10 @@ enum ov_status ov_import(struct ov_repo *repo, struct ov_image_source *source, s
         .results = &results,
     };
     OV_TRY(prepare(&import, index, err));
-    for (int i = 0;; i++) {
-        enum ov_status status = attempt(&import, err);
-        if (status >= 0)
-            break;
-        if (status == OV_ERR_INTERRUPTED)
-            return ov_object_writer_stop(import.writer, "import", options->report, err);
-        if (status != OV_ERR_CONFLICT || i + 1 == MAX_ATTEMPTS)
-            return status;
-        /* A prune took what this import relied on: store what is missing now. */
-        OV_TRY(ov_object_writer_recover(import.writer, err));
-    }
+    OV_TRY(ov_object_writer_run(import.writer, attempt, &import, "import", options->report, err));
     const struct ov_object_writer_totals totals = ov_object_writer_totals(import.writer);
     results.items[0].new_chunks = totals.new_chunks;
     results.items[0].stored_bytes = totals.stored_bytes;
-    struct ov_error problem;
-    if (!options->is_dry_run && ov_segments_merge(repo, &problem) < 0)
-        ov_report_warn(options->report, NULL, &problem); /* the snapshots stand */
     *out = results;
     results = (struct ov_import_results){0};
     return OV_OK;

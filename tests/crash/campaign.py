@@ -26,6 +26,7 @@ COMMANDS = {
         "forget": ["{program}", "forget", "{name}"],
         "key add": ["{program}", "key-add", "{file}"],
         "key remove": ["{program}", "key-remove", "{file}"],
+        "prune": ["{program}", "prune"],
         "read": ["{program}", "verify"],
         # Not in the programs for people:
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
@@ -37,14 +38,23 @@ COMMANDS = {
     "ociv2": {
         "init": ["{program}", "init"],
         "snapshot": ["{program}", "--jobs", "1", "snapshot", "{tree}", "{name}"],
-        "tag": ["{driver}", "tag", "{name}", "{new}"],
+        "import": ["{program}", "--jobs", "1", "import", "--name", "{name}", "{image}"],
+        "export": ["{program}", "export", "{name}", "{image}"],
+        "restore": ["{program}", "--jobs", "2", "restore", "{name}", "{out}"],
+        "forget all": ["{program}", "forget", "--all-tags", "{name}"],
+        "prune": ["{program}", "prune"],
+        "prune all": ["{program}", "prune", "--keep-grace", "0", "--max-unused", "0"],
+        "tag": ["{program}", "tag", "{name}", "{new}"],
         "forget": ["{driver}", "forget", "{name}"],
         "key add": ["{program}", "key", "add", "--new-key-file", "{file}"],
         "key remove": ["{driver}", "key-remove", "{file}"],
+        "prune": ["{program}", "--jobs", "1", "prune", "--max-unused", "0", "--keep-grace", "0"],
         "read": ["{program}", "check"],
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
         "condemn": ["{driver}", "condemn"],
+        "condemn blindly": ["{driver}", "condemn-blindly", "300"],
         "drop": ["{driver}", "drop"],
+        "verify": ["{driver}", "verify"],
         "read data": ["{program}", "check", "--read-data"],
         "check": ["read data"],
         "unknown": [1, 4],
@@ -198,9 +208,11 @@ class Campaign:
         env.update({"CRASH_" + name.upper(): value for name, value in how.items()})
         return env
 
-    def start(self, place, step, env=None):
+    def start(self, place, step, env=None, options=()):
+        """options: for programs for people, before the command."""
+        program, *rest = self.command(step)
         return subprocess.Popen(
-            self.command(step),
+            [program, *(options if program == self.options.program else ()), *rest],
             env=self.environment(place, step.key, {**step.environment, **(env or {})}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -345,6 +357,7 @@ def scenario(campaign):
         snapshot(campaign, "tree2", "img:2", environment={"CRASH_ADOPT": 3}),
         tag("img:1", "img:stable"),
         forget("img:2"),
+        Step("prune"),
         Step("key add", lambda s: s.with_keys(2), {"file": files["key2"]}, in_log=False),
         Step("key remove", lambda s: s.with_keys(1), {"file": files["key1"]}, "key2", False),
         # So that the next entry brings a checkpoint and takes the oldest one away.
@@ -420,23 +433,35 @@ def make_trees(work):
 # ---- The command line ----
 
 
-def parse_options(description, campaigns):
-    parser = argparse.ArgumentParser(description=description)
+def make_parser(description):
+    """What the scripts have in common."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--driver", required=True, help="the program crash_driver")
     parser.add_argument("--shim", required=True, help="the library crash_shim.so")
     parser.add_argument("--program", help="what runs the steps (default: the driver)")
     parser.add_argument("--commands", default="driver", choices=sorted(COMMANDS),
                         help="the table of its commands")
-    parser.add_argument("--all", action="store_true",
-                        help="look at every state that a loss of power can leave: takes minutes")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--directory", help="where to work (default: /dev/shm)")
-    parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN",
-                        help=f"of {', '.join(campaigns)} (default: all)")
+    return parser
+
+
+def read_options(parser):
     options = parser.parse_args()
     for name in ("driver", "shim"):
         setattr(options, name, os.path.realpath(getattr(options, name)))
     options.program = os.path.realpath(options.program) if options.program else options.driver
+    return options
+
+
+def parse_options(description, campaigns):
+    parser = make_parser(description)
+    parser.add_argument("--all", action="store_true",
+                        help="look at every state that a loss of power can leave: takes minutes")
+    parser.add_argument("campaigns", nargs="*", metavar="CAMPAIGN",
+                        help=f"of {', '.join(campaigns)} (default: all)")
+    options = read_options(parser)
     for name in options.campaigns:
         if name not in campaigns:
             parser.error(f"there is no campaign {name}")

@@ -10,9 +10,13 @@
  *   driver forget NAME:TAG          removes the snapshot and its tags
  *   driver key-add FILE
  *   driver key-remove FILE          removes the slot that FILE opens
+ *   driver prune                    all that nothing needs, each pack in an entry of its own
  *   driver condemn                  condemns the packs that no snapshot lists
+ *   driver condemn-blindly MS       the same, decided MS milliseconds before it commits, without
+ *                                   another look: that breaks the rules and must be noticed
  *   driver drop                     drops what is condemned and deletes it
  *   driver verify                   reads everything and prints what there is
+ *   driver objects                  prints packs and segments: state, type, name
  *
  * Environment, as for ociv2: OCIV2_REPOSITORY, OCIV2_KEY_FILE, XDG_CACHE_HOME, XDG_STATE_HOME.
  * Exit codes: 0 done, 1 failed, 4 it is not known whether it was done, 10 no repository, 12 wrong
@@ -20,6 +24,7 @@
  */
 #include "engine/base/file.h"
 #include "repo/layout.h"
+#include "repo/prune.h"
 #include "repo/take.h"
 #include "repo/tree.h"
 
@@ -28,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define CACHE_BYTES ((size_t)8 << 20)
 
@@ -229,6 +235,32 @@ static enum ov_status condemn(struct driver *driver, struct ov_error *err)
     return commit(driver, "prune", plan_condemn, 1, err);
 }
 
+/* Those of the list that are still live: what else there is now does not count. */
+static enum ov_status plan_list(void *context, const struct ov_state *state,
+                                struct ov_log_entry *entry, struct ov_error *err)
+{
+    const struct ov_object_list *list = context;
+    for (size_t i = 0; i < list->count; i++) {
+        if (ov_state_object(state, &list->items[i].name) == OV_OBJECT_LIVE)
+            OV_TRY(ov_object_list_add(&entry->condemned, &list->items[i], err));
+    }
+    return OV_OK;
+}
+
+static enum ov_status condemn_blindly(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry decided = {0};
+    unsigned long wait = strtoul(driver->arguments[0], NULL, 10);
+    const struct timespec pause = {.tv_sec = (time_t)(wait / 1000),
+                                   .tv_nsec = (long)(wait % 1000) * 1000000};
+    OV_TRY(open_repository(driver, &repo, err));
+    const struct ov_state *state = ov_repo_state(repo);
+    OV_TRY(plan_condemn(NULL, state, &decided, err));
+    nanosleep(&pause, NULL);
+    return ov_txlog_commit(repo->log, state->number, "prune", plan_list, &decided.condemned, err);
+}
+
 static enum ov_status drop(struct driver *driver, struct ov_error *err)
 {
     OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
@@ -242,6 +274,22 @@ static enum ov_status drop(struct driver *driver, struct ov_error *err)
         OV_TRY(repo->backend->ops->remove(repo->backend, path.text, err));
     }
     return OV_OK;
+}
+
+static enum ov_status prune(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    struct ov_prune_result result;
+    struct ov_prune_options options = ov_prune_defaults;
+    options.max_unused = 0;
+    options.has_grace = true;
+    options.batch = 1;
+    options.threads = (unsigned)number_of("CRASH_THREADS");
+    options.report = &driver->report;
+    OV_TRY(open_repository(driver, &repo, err));
+    enum ov_status status = ov_prune(repo, &options, &result, err);
+    ov_prune_result_release(&result);
+    return status;
 }
 
 /* ---- Verifying ---- */
@@ -402,6 +450,21 @@ static enum ov_status verify(struct driver *driver, struct ov_error *err)
     return print_state(repo, err);
 }
 
+static enum ov_status print_objects(struct driver *driver, struct ov_error *err)
+{
+    static const char *const states[] = {"unknown", "live", "condemned", "orphan", "dropped"};
+    static const char *const types[] = {"", "data", "metadata", "segment"};
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_TRY(open_repository(driver, &repo, err));
+    const struct ov_state *state = ov_repo_state(repo);
+    for (size_t i = 0; i < state->object_count; i++) {
+        const struct ov_state_object *o = &state->objects[i];
+        printf("%s %s %s\n", states[o->state], types[o->object.type],
+               ov_id_hex(&o->object.name).text);
+    }
+    return OV_OK;
+}
+
 /* ---- Running ---- */
 
 static const struct command {
@@ -417,9 +480,12 @@ static const struct command {
     {"forget", 1, forget},
     {"key-add", 1, key_add},
     {"condemn", 0, condemn},
+    {"condemn-blindly", 1, condemn_blindly},
     {"key-remove", 1, key_remove},
     {"drop", 0, drop},
+    {"prune", 0, prune},
     {"verify", 0, verify},
+    {"objects", 0, print_objects},
 };
 
 static int exit_code(enum ov_status status)

@@ -19,34 +19,38 @@
 
 /* Rules that a run can leave out. */
 enum rule {
-    RULE_ORDER = 1u << 0,           /* objects are durable before the entry */
-    RULE_VALIDATE = 1u << 1,        /* validation in full against every n that is tried */
-    RULE_A = 1u << 2,               /* added objects were not condemned since the base */
-    RULE_A_MARKERS = 1u << 3,       /* nor may that be unknown */
-    RULE_B_REVIVE = 1u << 4,        /* what is relied on and condemned is revived */
-    RULE_B_CLOSURE = 1u << 5,       /* what is relied on and gone is stored again */
-    RULE_B_ORPHANS = 1u << 6,       /* what was condemned as an orphan is not revived */
-    RULE_C_INVARIANT = 1u << 7,     /* condemning keeps the invariant */
-    RULE_C_ORPHANS = 1u << 8,       /* orphans are condemned, not just deleted */
-    RULE_D = 1u << 9,               /* what is dropped is still condemned */
-    RULE_E_CONDEMNED = 1u << 10,    /* merged segments keep entries of condemned packs */
-    RULE_LATER_DROP = 1u << 11,     /* live objects are condemned before they are dropped */
-    RULE_DELETE_DROPPED = 1u << 12, /* only dropped objects are deleted */
-    RULE_DELETE_DURABLE = 1u << 13, /* by whoever dropped: the drop is durable first */
-    RULE_REPEAT_DURABLE = 1u << 14, /* by anyone else: the same */
-    RULE_LOOKUP_LIVE = 1u << 15,    /* look-ups ignore what is not live */
-    RULE_DEPTH = 1u << 16,          /* a base is only found in a copy of smaller depth */
-    RULE_ALL_COPIES = 1u << 17,     /* look-ups try each copy, not only the first */
-    RULE_READ_AGAIN = 1u << 18,     /* a reader that misses an object reads the log again */
-    RULE_UNCLEAR = 1u << 19,        /* after an unclear create, n+1 is read */
-    RULE_UNKNOWN = 1u << 20,        /* giving up after an unclear create is no failure */
-    RULE_KEEP_UPLOADS = 1u << 21,   /* writers never delete uploads */
-    RULE_NUMBERS = 1u << 22,        /* numbers are never free again */
-    RULE_CREATE_ONCE = 1u << 23,    /* a second create of a number fails */
-    RULE_E_EVERYONE = 1u << 24,     /* and so does whoever else condemns a live segment */
-    RULE_DROPPED_UNKNOWN = 1u << 25 /* a dropped object may be condemned again, as an orphan */
+    RULE_ORDER = 1u << 0,            /* objects are durable before the entry */
+    RULE_VALIDATE = 1u << 1,         /* validation in full against every n that is tried */
+    RULE_A = 1u << 2,                /* added objects were not condemned since the base */
+    RULE_A_MARKERS = 1u << 3,        /* nor may that be unknown */
+    RULE_B_REVIVE = 1u << 4,         /* what is relied on and condemned is revived */
+    RULE_B_CLOSURE = 1u << 5,        /* what is relied on and gone is stored again */
+    RULE_B_ORPHANS = 1u << 6,        /* what was condemned as an orphan is not revived */
+    RULE_C_INVARIANT = 1u << 7,      /* condemning keeps the invariant */
+    RULE_C_ORPHANS = 1u << 8,        /* orphans are condemned, not just deleted */
+    RULE_D = 1u << 9,                /* what is dropped is still condemned */
+    RULE_E_CONDEMNED = 1u << 10,     /* merged segments keep entries of condemned packs */
+    RULE_LATER_DROP = 1u << 11,      /* live objects are condemned before they are dropped */
+    RULE_DELETE_DROPPED = 1u << 12,  /* only dropped objects are deleted */
+    RULE_DELETE_DURABLE = 1u << 13,  /* by whoever dropped: the drop is durable first */
+    RULE_REPEAT_DURABLE = 1u << 14,  /* by anyone else: the same */
+    RULE_LOOKUP_LIVE = 1u << 15,     /* look-ups ignore what is not live */
+    RULE_DEPTH = 1u << 16,           /* a base is only found in a copy of smaller depth */
+    RULE_ALL_COPIES = 1u << 17,      /* look-ups try each copy, not only the first */
+    RULE_READ_AGAIN = 1u << 18,      /* a reader that misses an object reads the log again */
+    RULE_UNCLEAR = 1u << 19,         /* after an unclear create, n+1 is read */
+    RULE_UNKNOWN = 1u << 20,         /* giving up after an unclear create is no failure */
+    RULE_KEEP_UPLOADS = 1u << 21,    /* writers never delete uploads */
+    RULE_NUMBERS = 1u << 22,         /* numbers are never free again */
+    RULE_CREATE_ONCE = 1u << 23,     /* a second create of a number fails */
+    RULE_E_EVERYONE = 1u << 24,      /* and so does whoever else condemns a live segment */
+    RULE_DROPPED_UNKNOWN = 1u << 25, /* a dropped object may be condemned again, as an orphan */
+    /* How a prune that does not look at everything again keeps the invariant: */
+    RULE_NEW_SNAPSHOTS = 1u << 26, /* what snapshots need that are new to it is not condemned */
+    RULE_SINCE_PLAN = 1u << 27,    /* new since it planned, whatever it has committed since */
+    RULE_KEPT = 1u << 28           /* what its plan keeps is live still, else it plans again */
 };
-#define ALL_RULES ((1u << 26) - 1)
+#define ALL_RULES ((1u << 29) - 1)
 
 /* What can be wrong with a state. */
 enum fault {
@@ -86,6 +90,8 @@ struct actor_setup {
     uint8_t policies;
     bool no_source;            /* a stream: cannot store again what it relied on */
     bool gives_up;             /* may stop asking after an unclear create */
+    bool is_incremental;       /* a prune that judges only what is new since it planned */
+    bool merges;               /* a prune that merges segments when it drops packs */
     uint8_t bases[MAX_CHUNKS]; /* 1 + the chunk against which it stores a delta, or 0 */
 };
 
@@ -142,7 +148,7 @@ struct actor {
     uint8_t view;   /* number of the last entry that it has read */
     uint8_t since;  /* it began with the checkpoint of this number */
     uint8_t base;   /* the state it planned with */
-    uint8_t used;   /* objects it relies on */
+    uint8_t used;   /* objects it relies on; segments that its merged one replaces */
     uint8_t added;  /* objects it uploaded */
     uint8_t plan;   /* objects to condemn, drop or delete */
     uint8_t chunks; /* missing, or still to be read */
@@ -276,6 +282,7 @@ enum verb {
     VERB_MARKS,
     VERB_POWER_CUT,
     VERB_LANDS,
+    VERB_SPARES,
 };
 
 #endif

@@ -30,6 +30,7 @@ static const char *const verbs[] = {
     [VERB_MARKS] = "replaces entries by markers",
     [VERB_POWER_CUT] = "power fails",
     [VERB_LANDS] = "a delayed create happens",
+    [VERB_SPARES] = "spares what a new snapshot needs",
 };
 
 static const char *const tolds[] = {"nothing", "done", "failed", "unknown", "gone", "damage"};

@@ -87,6 +87,21 @@ unsigned upload(const struct turn *turn, struct state *next, uint16_t contents, 
 
 /* ---- Creating entries ---- */
 
+/* Whether a prune that works in batches has another one to commit. */
+static bool goes_on_condemning(const struct turn *turn, struct state *next)
+{
+    struct actor *me = &next->actors[turn->number];
+    if (!turn->setup->is_incremental)
+        return false;
+    me->plan &= (uint8_t)(me->plan - 1); /* the one of this batch, condemned or not */
+    me->used |= me->added;
+    me->added = 0;
+    me->step = STEP_CONDEMN;
+    if (!obeys(turn, RULE_SINCE_PLAN))
+        me->base = me->view;
+    return me->plan;
+}
+
 void finish_commit(const struct turn *turn, struct state *next, enum verb verb)
 {
     struct actor *me = &next->actors[turn->number];
@@ -96,6 +111,8 @@ void finish_commit(const struct turn *turn, struct state *next, enum verb verb)
         me->tries--;
         break;
     case STEP_CONDEMN:
+        if (goes_on_condemning(turn, next))
+            break;
         me->added = 0;
         me->step = STEP_LOOK_AGAIN;
         if (turn->setup->kind == ACTOR_MERGE)
@@ -229,11 +246,17 @@ enum verdict judge(const struct turn *turn, const struct view *view, const struc
     if (!fits_here(turn, view, *entry))
         return CONTRADICTORY;
     bool condemns = me->from == STEP_CONDEMN;
-    if (condemns && obeys(turn, RULE_C_INVARIANT) &&
-        !keeps_invariant(turn->world, turn->state, view, entry))
+    if (condemns && turn->setup->is_incremental) {
+        if (obeys(turn, RULE_KEPT) && (me->used & ~view->live))
+            return CONTRADICTORY;
+    } else if (condemns && obeys(turn, RULE_C_INVARIANT) &&
+               !keeps_invariant(turn->world, turn->state, view, entry)) {
         return CONTRADICTORY;
+    }
     bool is_merge = turn->setup->kind == ACTOR_MERGE;
     if (is_merge && (me->plan & ~view->live))
+        return CONTRADICTORY;
+    if (me->from == STEP_DROP && (me->used & ~view->live))
         return CONTRADICTORY;
     if ((is_merge || obeys(turn, RULE_E_EVERYONE)) &&
         !keeps_index(turn->world, turn->state, view, entry))

@@ -59,6 +59,15 @@ static enum ov_status faulty_size(struct ov_backend *backend, const char *name, 
     return f->inner->ops->size(f->inner, name, size, err);
 }
 
+static enum ov_status faulty_modified(struct ov_backend *backend, const char *name,
+                                      int64_t *seconds, struct ov_error *err)
+{
+    struct faulty *f = (struct faulty *)backend;
+    if (strikes(f, TEST_CALL_SIZE, name))
+        return broken(err);
+    return f->inner->ops->modified(f->inner, name, seconds, err);
+}
+
 static enum ov_status faulty_read(struct ov_backend *backend, const char *name, uint64_t offset,
                                   void *out, size_t len, struct ov_error *err)
 {
@@ -188,6 +197,7 @@ static void faulty_close(struct ov_backend *backend)
 
 static const struct ov_backend_ops faulty_ops = {
     .size = faulty_size,
+    .modified = faulty_modified,
     .read = faulty_read,
     .list = faulty_list,
     .create = faulty_create,

@@ -98,6 +98,27 @@ struct ov_repo *test_repo_make(struct ov_backend *backend)
     return repo;
 }
 
+struct ov_repo *test_repo_other(const struct ov_repo *repo, struct ov_backend *backend)
+{
+    struct ov_txlog_options options = {0};
+    struct ov_repo *other = calloc(1, sizeof(*other));
+    ck_assert_ptr_nonnull(other);
+    other->backend = backend;
+    other->config = repo->config;
+    other->keyring = repo->keyring;
+    TEST_OK(
+        ov_txlog_open(backend, &other->config, other->keyring, &options, &other->log, &test_error));
+    return other;
+}
+
+void test_repo_other_close(struct ov_repo *other)
+{
+    ov_lookup_close(other->lookup);
+    ov_pack_cache_close(other->packs);
+    ov_txlog_close(other->log);
+    free(other);
+}
+
 /* The lists of an entry, to be copied into it. */
 static enum ov_status copy_lists(void *context, const struct ov_state *state,
                                  struct ov_log_entry *entry, struct ov_error *err)
@@ -144,6 +165,14 @@ void test_repo_add_packs(struct ov_repo *repo, const struct test_pack *const *pa
         test_backend_put(repo->backend, ov_object_path(&object).text, ov_buf_view(&packs[i]->file));
         TEST_OK(ov_object_list_add(&wanted.added, &object, &test_error));
     }
+    commit_lists(repo, &wanted);
+}
+
+void test_repo_add_objects(struct ov_repo *repo, const struct ov_object *objects, size_t count)
+{
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry wanted = {0};
+    for (size_t i = 0; i < count; i++)
+        TEST_OK(ov_object_list_add(&wanted.added, &objects[i], &test_error));
     commit_lists(repo, &wanted);
 }
 

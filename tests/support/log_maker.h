@@ -23,9 +23,16 @@ struct ov_log_entry test_entry(uint64_t number);
 /* An open repository on this storage, which it takes over: entry 0 is written. Close it. */
 struct ov_repo *test_repo_make(struct ov_backend *backend);
 
+/* Another client of the repository, on `backend`, which is borrowed. Closes with the next one. */
+struct ov_repo *test_repo_other(const struct ov_repo *repo, struct ov_backend *backend);
+void test_repo_other_close(struct ov_repo *other);
+
 /* Stores finished packs and one segment over them, and commits all. segment: may be NULL. */
 void test_repo_add_packs(struct ov_repo *repo, const struct test_pack *const *packs, size_t count,
                          struct ov_object *segment);
+
+/* Commits an entry that adds these objects, whatever is in storage. */
+void test_repo_add_objects(struct ov_repo *repo, const struct ov_object *objects, size_t count);
 
 /* Commits an entry that moves one pack. */
 enum test_move { TEST_CONDEMN, TEST_REVIVE, TEST_DROP };

@@ -42,6 +42,15 @@ static enum ov_status memory_size(struct ov_backend *backend, const char *name, 
     return object ? OV_OK : ov_fail(err, OV_ERR_NOT_FOUND, "there is no %s", name);
 }
 
+/* Everything in memory was written long ago. */
+static enum ov_status memory_modified(struct ov_backend *backend, const char *name,
+                                      int64_t *seconds, struct ov_error *err)
+{
+    uint64_t size;
+    *seconds = 0;
+    return memory_size(backend, name, &size, err);
+}
+
 static enum ov_status memory_read(struct ov_backend *backend, const char *name, uint64_t offset,
                                   void *out, size_t len, struct ov_error *err)
 {
@@ -206,6 +215,7 @@ static void memory_close(struct ov_backend *backend)
 
 static const struct ov_backend_ops memory_ops = {
     .size = memory_size,
+    .modified = memory_modified,
     .read = memory_read,
     .list = memory_list,
     .create = memory_create,

@@ -242,6 +242,66 @@ START_TEST(a_relied_on_pack_that_was_dropped_is_a_conflict)
 }
 END_TEST
 
+/* What one attempt puts, and who comes between its looking and its commit. */
+struct run {
+    struct fixture *f;
+    struct ov_id pack; /* dropped before the first commit */
+    unsigned attempts;
+    enum ov_status ends_with; /* instead of a commit */
+};
+
+static enum ov_status attempt(void *context, struct ov_error *err)
+{
+    struct run *run = context;
+    struct fixture *f = run->f;
+    run->attempts++;
+    put(f, 1);
+    put(f, 2);
+    if (run->ends_with < 0)
+        return ov_fail(err, run->ends_with, "as told");
+    if (run->attempts == 1) {
+        move(f, TEST_CONDEMN, &run->pack);
+        move(f, TEST_DROP, &run->pack);
+    }
+    enum ov_status status = commit(f);
+    *err = test_error;
+    return status;
+}
+
+START_TEST(a_run_attempts_again_after_a_conflict)
+{
+    FIXTURE;
+    struct run run = {.f = &f};
+    put(&f, 1);
+    TEST_OK(commit(&f));
+    count_packs(&f, &run.pack);
+    open_writer(&f, false, 0);
+    TEST_OK(ov_object_writer_run(f.writer, attempt, &run, "test", NULL, &test_error));
+    ck_assert_uint_eq(run.attempts, 2);
+    ck_assert_uint_eq(ov_object_writer_totals(f.writer).new_chunks, 2);
+    TEST_OK(load(&f, 1));
+    TEST_OK(load(&f, 2));
+}
+END_TEST
+
+START_TEST(a_run_ends_with_other_failures)
+{
+    FIXTURE;
+    struct run run = {.f = &f, .ends_with = OV_ERR_IO};
+    TEST_FAILS(OV_ERR_IO, ov_object_writer_run(f.writer, attempt, &run, "test", NULL, &test_error));
+    ck_assert_uint_eq(run.attempts, 1);
+    run.ends_with = OV_ERR_CONFLICT;
+    TEST_FAILS(OV_ERR_CONFLICT,
+               ov_object_writer_run(f.writer, attempt, &run, "test", NULL, &test_error));
+    ck_assert_msg(run.attempts > 2, "not only once");
+    open_writer(&f, false, 0);
+    run.ends_with = OV_ERR_INTERRUPTED;
+    TEST_FAILS(OV_ERR_INTERRUPTED,
+               ov_object_writer_run(f.writer, attempt, &run, "test", NULL, &test_error));
+    TEST_OK(load(&f, 1));
+}
+END_TEST
+
 START_TEST(an_upload_that_was_condemned_is_made_again)
 {
     FIXTURE;
@@ -287,6 +347,75 @@ START_TEST(a_delta_without_its_base_does_not_count)
     TEST_OK(load(&f, 1));
     test_pack_release(&base);
     test_pack_release(&delta);
+}
+END_TEST
+
+/* A reader of the same repository missed something, and read the log again. */
+START_TEST(an_index_that_was_loaded_anew_is_followed)
+{
+    FIXTURE;
+    struct test_pack packs[20];
+    struct ov_id wanted, name;
+    put(&f, 1);
+    TEST_OK(commit(&f));
+    open_writer(&f, false, 0);
+    ck_assert(has(&f, 1));
+    for (uint64_t i = 0; i < OV_ARRAY_LEN(packs); i++) {
+        const struct test_pack *pack = &packs[i];
+        test_pack_begin(&packs[i], f.repo->keyring, OV_PACK_DATA);
+        test_pack_add(&packs[i], OV_KIND_DATA, chunk(100 + i));
+        test_pack_finish(&packs[i]);
+        test_repo_add_packs(f.repo, &pack, 1, NULL);
+    }
+    TEST_OK(ov_repo_catch_up(f.repo, &test_error));
+    for (uint64_t i = 0; i < OV_ARRAY_LEN(packs); i++) {
+        ck_assert(has(&f, 100 + i));
+        ck_assert_uint_eq(count_packs(&f, &name), 2 + i);
+    }
+    wanted = *ov_pack_writer_name(packs[7].writer);
+    test_repo_move(f.repo, TEST_CONDEMN, &packs[7]);
+    TEST_OK(commit(&f));
+    ck_assert_int_eq(ov_state_object(ov_repo_state(f.repo), &wanted), OV_OBJECT_LIVE);
+    for (uint64_t i = 0; i < OV_ARRAY_LEN(packs); i++)
+        test_pack_release(&packs[i]);
+}
+END_TEST
+
+static size_t count_packs_of(struct fixture *f, uint32_t part)
+{
+    struct ov_id *names = NULL;
+    size_t count;
+    TEST_OK(ov_object_writer_packs_of(f->writer, part, &names, &count, &test_error));
+    free(names);
+    return count;
+}
+
+START_TEST(each_part_has_packs_of_its_own)
+{
+    FIXTURE;
+    struct ov_id name;
+    for (uint64_t i = 0; i < 3; i++) {
+        put(&f, i);
+        TEST_OK(commit(&f));
+        open_writer(&f, false, 0);
+    }
+    ck_assert_uint_eq(ov_object_writer_begin_part(f.writer), 1);
+    ck_assert(has(&f, 0) && has(&f, 1) && has(&f, 0));
+    ck_assert_uint_eq(ov_object_writer_begin_part(f.writer), 2);
+    ck_assert(has(&f, 1));
+    ck_assert_uint_eq(ov_object_writer_begin_part(f.writer), 3);
+    ck_assert(has(&f, 1) && has(&f, 2));
+    ck_assert(put(&f, 9));
+    TEST_OK(ov_object_writer_flush(f.writer, &test_error));
+    ck_assert_uint_eq(count_packs_of(&f, 1), 3);
+    ck_assert_uint_eq(count_packs_of(&f, 2), 2);
+    ck_assert_uint_eq(count_packs_of(&f, 3), 3);
+    ck_assert_uint_eq(count_packs(&f, &name), 4);
+    TEST_OK(ov_object_writer_recover(f.writer, &test_error));
+    ck_assert_uint_eq(count_packs(&f, &name), 0);
+    ck_assert_uint_eq(ov_object_writer_begin_part(f.writer), 1);
+    ck_assert(has(&f, 2));
+    ck_assert_uint_eq(count_packs_of(&f, 1), 1);
 }
 END_TEST
 
@@ -347,8 +476,12 @@ int main(void)
         long_runs_adopt_now_and_then,
         a_relied_on_pack_that_was_condemned_is_revived,
         a_relied_on_pack_that_was_dropped_is_a_conflict,
+        a_run_attempts_again_after_a_conflict,
+        a_run_ends_with_other_failures,
         an_upload_that_was_condemned_is_made_again,
         a_delta_without_its_base_does_not_count,
+        an_index_that_was_loaded_anew_is_followed,
+        each_part_has_packs_of_its_own,
         no_single_failure_harms_what_is_there,
         no_memory_is_a_status,
     };

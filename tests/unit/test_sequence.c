@@ -351,6 +351,65 @@ START_TEST(an_offset_is_found_by_seeking)
 }
 END_TEST
 
+/* Reads all there is of a list of `size` items; the rest is in gaps. */
+static uint64_t read_past_gaps(enum ov_sequence_type type, const struct ov_sequence *sequence,
+                               struct store *store, uint64_t size)
+{
+    OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
+    struct ov_sequence_item found;
+    struct ov_sequence_gap gap;
+    uint64_t next = 0, lost = 0;
+    TEST_OK(open_reader(type, sequence, store, &reader));
+    for (;;) {
+        ov_error_clear(&test_error);
+        enum ov_status status = ov_sequence_reader_next_or_gap(reader, &found, &gap, &test_error);
+        if (status == OV_END)
+            break;
+        ck_assert_int_eq(status, OV_OK);
+        if (!gap.items) {
+            ck_assert(ov_bytes_equal(found.bytes, make_item(type, next)));
+            next++;
+            continue;
+        }
+        ck_assert_str_eq(test_error.message, "no such object");
+        next += gap.items;
+        lost += gap.items;
+        if (!ov_sequence_is_weighed(type)) {
+            struct ov_sequence_item last;
+            TEST_OK(ov_sequence_inspect(type, make_item(type, next - 1), &last, &test_error));
+            ck_assert(ov_bytes_equal(last.key, gap.last_key));
+        }
+    }
+    ck_assert_uint_eq(next, size);
+    return lost;
+}
+
+START_TEST(what_is_lost_can_be_passed_over)
+{
+    const uint64_t size = 20000;
+    for (size_t t = 0; t < OV_ARRAY_LEN(all_types); t++) {
+        OV_AUTO(release) struct store store = {0};
+        OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
+        struct ov_sequence sequence = build(all_types[t], size, nothing, &store, &bytes);
+        ck_assert_uint_eq(read_past_gaps(all_types[t], &sequence, &store, size), 0);
+        for (size_t round = 0; round < 40; round++) {
+            size_t losses = 1 + round % 3;
+            uint64_t lost[3];
+            for (size_t i = 0; i < losses; i++) {
+                lost[i] = (round * 97 + i * i * 31 + i) % store.count;
+                if (ov_id_equal(&store.items[lost[i]].id, &sequence.top))
+                    lost[i] = (lost[i] + 1) % store.count;
+                store.items[lost[i]].id.bytes[0] ^= 1;
+            }
+            ck_assert_uint_gt(read_past_gaps(all_types[t], &sequence, &store, size), 0);
+            for (size_t i = losses; i-- > 0;)
+                store.items[lost[i]].id.bytes[0] ^= 1;
+        }
+    }
+    ov_buf_release(&item);
+}
+END_TEST
+
 /* ---- The splitting rule, from the page ---- */
 
 START_TEST(splitting_follows_the_format)
@@ -493,6 +552,21 @@ static void expect_read(struct store *store, const struct ov_sequence *sequence,
     ck_assert_msg(status == expected, "%s: %d, %s", why, (int)status, test_error.message);
 }
 
+START_TEST(a_gap_out_of_order_is_refused)
+{
+    OV_AUTO(release) struct store store = {0};
+    OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
+    struct ov_sequence_item found;
+    struct ov_sequence_gap gap;
+    struct hand_made_branch below[2] = {{test_id(1), 5, 9}, {test_id(2), 5, 7}};
+    struct ov_sequence sequence = branches(&store, 1, below, 2);
+    TEST_OK(open_reader(OV_SEQUENCE_ENTRIES, &sequence, &store, &reader));
+    TEST_OK(ov_sequence_reader_next_or_gap(reader, &found, &gap, &test_error));
+    ck_assert_uint_eq(gap.items, 5);
+    TEST_FAILS(OV_ERR_CORRUPT, ov_sequence_reader_next_or_gap(reader, &found, &gap, &test_error));
+}
+END_TEST
+
 START_TEST(tables_by_hand_are_held_to_the_rules)
 {
     OV_AUTO(release) struct store store = {0};
@@ -585,8 +659,8 @@ START_TEST(objects_can_be_read_alone)
     for (size_t i = 0; i < store.count; i++) {
         struct ov_bytes object = ov_buf_view(&store.items[i].bytes);
         size_t count = 0;
-        TEST_OK(ov_sequence_object_each(OV_SEQUENCE_ENTRIES, object, count_item, &count,
-                                        &test_error));
+        TEST_OK(
+            ov_sequence_object_each(OV_SEQUENCE_ENTRIES, object, count_item, &count, &test_error));
         ck_assert_uint_gt(count, 1);
         object.len--;
         TEST_FAILS(OV_ERR_CORRUPT, ov_sequence_object_each(OV_SEQUENCE_ENTRIES, object, count_item,
@@ -642,10 +716,12 @@ int main(void)
         one_more_item_changes_few_objects,
         a_key_is_found_by_seeking,
         an_offset_is_found_by_seeking,
+        what_is_lost_can_be_passed_over,
         splitting_follows_the_format,
         split_values_come_from_key_or_id,
         path_order_is_that_of_a_walk,
         an_item_beyond_the_limit_is_refused,
+        a_gap_out_of_order_is_refused,
         tables_by_hand_are_held_to_the_rules,
         a_member_is_a_list_or_an_id,
         objects_can_be_read_alone,

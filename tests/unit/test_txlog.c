@@ -64,6 +64,7 @@ struct plan {
     unsigned plans;
     uint64_t last_number; /* of the state it was last asked with */
     enum ov_status status;
+    struct ov_txlog *reads_on; /* NULL, or the log, whose end it looks for when it is asked */
 };
 
 static enum ov_status make_plan(void *context, const struct ov_state *state,
@@ -79,6 +80,8 @@ static enum ov_status make_plan(void *context, const struct ov_state *state,
                  {plan->drop, &entry->dropped}};
     plan->plans++;
     plan->last_number = state->number;
+    if (plan->reads_on)
+        OV_TRY(ov_txlog_refresh(plan->reads_on, err));
     if (plan->status)
         return ov_fail(err, plan->status, "no plan");
     for (size_t i = 0; i < OV_ARRAY_LEN(lists); i++) {
@@ -170,6 +173,22 @@ START_TEST(who_loses_the_race_plans_again)
     ck_assert_uint_eq(plan.last_number, 3);
     ck_assert_uint_eq(number_of(slow), 4);
     ck_assert_int_eq(object_state(slow, 2), OV_OBJECT_LIVE);
+    expect_same_when_opened(&f, slow);
+}
+END_TEST
+
+/* What it has decided before it read on does not count. */
+START_TEST(who_reads_on_while_planning_plans_again)
+{
+    FIXTURE;
+    OV_AUTO(ov_txlog_close_auto) struct ov_txlog *log = open_log(&f);
+    OV_AUTO(ov_txlog_close_auto) struct ov_txlog *slow = open_log(&f);
+    struct plan first = {.add = 1}, plan = {.add = 100, .reads_on = slow};
+    TEST_OK(commit(log, &first));
+    TEST_OK(commit(slow, &plan));
+    ck_assert_uint_eq(plan.plans, 2);
+    ck_assert_uint_eq(plan.last_number, 1);
+    ck_assert_uint_eq(number_of(slow), 2);
     expect_same_when_opened(&f, slow);
 }
 END_TEST
@@ -704,12 +723,40 @@ START_TEST(no_single_failure_harms_the_log)
 }
 END_TEST
 
+/* Looking back: with checkpoints and without, and not behind markers. */
+START_TEST(states_of_the_past_can_be_had)
+{
+    FIXTURE;
+    OV_AUTO(ov_txlog_close_auto) struct ov_txlog *log = open_log(&f);
+    for (uint64_t i = 1; i <= 150; i++) {
+        struct plan plan = {.add = i};
+        TEST_OK(commit(log, &plan));
+    }
+    for (uint64_t at = 0; at <= 150; at += 25) {
+        OV_AUTO(ov_state_release) struct ov_state state = {0};
+        TEST_OK(ov_txlog_state_at(log, at, &state, &test_error));
+        ck_assert_uint_eq(state.number, at);
+        ck_assert_uint_eq(state.object_count, at);
+    }
+    struct ov_state state;
+    TEST_FAILS(OV_ERR_NOT_FOUND, ov_txlog_state_at(log, 151, &state, &test_error));
+    compact(&f, 10);
+    TEST_FAILS(OV_ERR_UNSUPPORTED, ov_txlog_state_at(log, 50, &state, &test_error));
+    TEST_OK(ov_txlog_state_at(log, 0, &state, &test_error));
+    ov_state_release(&state);
+    TEST_OK(ov_txlog_state_at(log, 100, &state, &test_error));
+    ck_assert_uint_eq(state.object_count, 100);
+    ov_state_release(&state);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
         a_new_log_has_entry_0,
         commits_are_seen_by_others,
         who_loses_the_race_plans_again,
+        who_reads_on_while_planning_plans_again,
         a_plan_that_contradicts_the_new_state_fails,
         uploads_that_were_condemned_meanwhile_are_abandoned,
         an_unclear_create_that_happened_is_a_commit,
@@ -731,6 +778,7 @@ int main(void)
         a_damaged_checkpoint_is_passed_over,
         a_compacted_log_opens_from_its_checkpoint,
         markers_without_a_checkpoint_are_an_error,
+        states_of_the_past_can_be_had,
         verifying_finds_what_opening_passes_over,
         verifying_holds_checkpoints_to_the_log,
         verifying_holds_the_head_to_the_log,

@@ -13,7 +13,7 @@ from .tree import DIRECTORY, KIND_NAMES, REGULAR, SYMLINK, Reader, path_key, pri
 
 RESERVE = 64 << 10
 KNOWN = {
-    "": re.compile("config|head|reserve|keys|log|packs|segments|checkpoints|tmp"),
+    "": re.compile("config|head|reserve|keys|log|packs|segments|checkpoints|tmp|damaged"),
     "keys": re.compile("[0-9a-f]{32}"), "log": re.compile("[0-9a-f]{16}"),
     "packs": re.compile("[0-9a-f]{64}"), "segments": re.compile("[0-9a-f]{64}"),
     "checkpoints": re.compile("[0-9a-f]{16}"),

@@ -1,0 +1,23 @@
+/*
+ * The actions of 'ociv2 repair', each in a repair_<action>.c.
+ */
+#ifndef OV_CMD_REPAIR_H
+#define OV_CMD_REPAIR_H
+
+#include "cmd/session.h"
+
+/* Options of all actions. */
+struct ov_repair_arguments {
+    bool is_dry_run;
+    bool discards; /* packs: keep no copies of damaged files */
+};
+
+extern struct ov_repair_arguments ov_repair_arguments;
+
+/* argv: what follows the action. */
+OV_MUST_CHECK enum ov_status ov_repair_index_run(struct ov_session *session, int argc, char **argv,
+                                                 struct ov_error *err);
+OV_MUST_CHECK enum ov_status ov_repair_packs_run(struct ov_session *session, int argc, char **argv,
+                                                 struct ov_error *err);
+
+#endif
