@@ -27,6 +27,10 @@ COMMANDS = {
         "key add": ["{program}", "key-add", "{file}"],
         "key remove": ["{program}", "key-remove", "{file}"],
         "prune": ["{program}", "prune"],
+        "undo": ["{program}", "undo"],
+        "repair index": ["{program}", "repair-index"],
+        "repair log": ["{program}", "repair-log"],
+        "repair packs": ["{program}", "repair-packs"],
         "read": ["{program}", "verify"],
         # Not in the programs for people:
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
@@ -49,6 +53,10 @@ COMMANDS = {
         "key add": ["{program}", "key", "add", "--new-key-file", "{file}"],
         "key remove": ["{driver}", "key-remove", "{file}"],
         "prune": ["{program}", "--jobs", "1", "prune", "--max-unused", "0", "--keep-grace", "0"],
+        "undo": ["{program}", "undo"],
+        "repair index": ["{program}", "--jobs", "1", "repair", "index"],
+        "repair log": ["{program}", "--jobs", "1", "repair", "log"],
+        "repair packs": ["{program}", "--jobs", "1", "repair", "packs"],
         "read": ["{program}", "check"],
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
         "condemn": ["{driver}", "condemn"],
@@ -357,6 +365,9 @@ def scenario(campaign):
         snapshot(campaign, "tree2", "img:2", environment={"CRASH_ADOPT": 3}),
         tag("img:1", "img:stable"),
         forget("img:2"),
+        Step("condemn", is_quiet=True),
+        Step("undo", lambda state: state.with_snapshot("img:2", campaign.trees["tree2"])),
+        forget("img:2", is_quiet=True),
         Step("prune"),
         Step("key add", lambda s: s.with_keys(2), {"file": files["key2"]}, in_log=False),
         Step("key remove", lambda s: s.with_keys(1), {"file": files["key1"]}, "key2", False),
@@ -384,7 +395,7 @@ def fill_in_count(campaign, place, step):
 def check_files(repository):
     """Every file of a repository carries its own hash, so anyone can see whether it is whole."""
     for directory, _, names in os.walk(repository):
-        for name in names if os.path.basename(directory) != "tmp" else []:
+        for name in names if os.path.basename(directory) not in ("tmp", "damaged") else []:
             with open(os.path.join(directory, name), "rb") as file:
                 data = file.read()
             hash = hashlib.blake2b(data[:-32], digest_size=32).digest()

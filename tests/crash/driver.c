@@ -15,6 +15,8 @@
  *   driver condemn-blindly MS       the same, decided MS milliseconds before it commits, without
  *                                   another look: that breaks the rules and must be noticed
  *   driver drop                     drops what is condemned and deletes it
+ *   driver undo                     undoes the last change of snapshots or tags
+ *   driver repair-index, repair-log, repair-packs
  *   driver verify                   reads everything and prints what there is
  *   driver objects                  prints packs and segments: state, type, name
  *
@@ -25,8 +27,12 @@
 #include "engine/base/file.h"
 #include "repo/layout.h"
 #include "repo/prune.h"
+#include "repo/repair_index.h"
+#include "repo/repair_log.h"
+#include "repo/repair_packs.h"
 #include "repo/take.h"
 #include "repo/tree.h"
+#include "repo/undo.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -292,6 +298,48 @@ static enum ov_status prune(struct driver *driver, struct ov_error *err)
     return status;
 }
 
+/* ---- Repairs ---- */
+
+static enum ov_status undo(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_AUTO(ov_undo_result_release) struct ov_undo_result result = {0};
+    const struct ov_undo_options options = {.report = &driver->report};
+    OV_TRY(open_repository(driver, &repo, err));
+    return ov_undo(repo, &options, &result, err);
+}
+
+static enum ov_status repair_index(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    const struct ov_repair_index_options options = {.report = &driver->report};
+    struct ov_repair_index_result result;
+    OV_TRY(open_repository(driver, &repo, err));
+    return ov_repair_index(repo, &options, &result, err);
+}
+
+static enum ov_status repair_packs(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    const struct ov_repair_packs_options options = {.report = &driver->report};
+    struct ov_repair_packs_result result;
+    OV_TRY(open_repository(driver, &repo, err));
+    return ov_repair_packs(repo, &options, &result, err);
+}
+
+static enum ov_status repair_log(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_AUTO(ov_repair_log_result_release) struct ov_repair_log_result result = {0};
+    const struct ov_repair_log_options options = {
+        .memory_directory = driver->options.memory_directory,
+        .report = &driver->report,
+    };
+    OV_TRY(read_credential(getenv("OCIV2_KEY_FILE"), &driver->credential, err));
+    OV_TRY(ov_repo_unlock(&driver->options, &repo, err));
+    return ov_repair_log(repo, &options, &result, err);
+}
+
 /* ---- Verifying ---- */
 
 static enum ov_status read_extents(struct ov_objects *objects, const struct ov_node *node,
@@ -484,6 +532,10 @@ static const struct command {
     {"key-remove", 1, key_remove},
     {"drop", 0, drop},
     {"prune", 0, prune},
+    {"undo", 0, undo},
+    {"repair-index", 0, repair_index},
+    {"repair-log", 0, repair_log},
+    {"repair-packs", 0, repair_packs},
     {"verify", 0, verify},
     {"objects", 0, print_objects},
 };
