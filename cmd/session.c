@@ -7,6 +7,7 @@
 #include "cmd/output.h"
 #include "cmd/progress_bar.h"
 #include "engine/crypto.h"
+#include "repo/texts.h"
 
 #include <pwd.h>
 #include <sched.h>
@@ -129,8 +130,43 @@ enum ov_status ov_session_begin(struct ov_session *session, struct ov_error *err
     return ov_progress_bar_open(&bar, &session->bar, err);
 }
 
+struct ov_kept_record {
+    struct ov_snapshot_record record;
+    char *tag;
+    struct ov_kept_record *next;
+};
+
+static void free_kept(struct ov_kept_record *kept)
+{
+    while (kept) {
+        struct ov_kept_record *next = kept->next;
+        ov_snapshot_record_release(&kept->record);
+        free(kept->tag);
+        free(kept);
+        kept = next;
+    }
+}
+
+enum ov_status ov_session_keep(struct ov_session *session, const struct ov_snapshot_record **record,
+                               const char **tag, struct ov_error *err)
+{
+    struct ov_kept_record *kept = calloc(1, sizeof(*kept));
+    if (!kept)
+        return ov_fail_no_memory(err);
+    kept->next = session->kept;
+    session->kept = kept;
+    OV_TRY(ov_snapshot_record_copy(*record, &kept->record, err));
+    *record = &kept->record;
+    if (!tag)
+        return OV_OK;
+    OV_TRY(ov_text_copy(*tag, &kept->tag, err));
+    *tag = kept->tag;
+    return OV_OK;
+}
+
 void ov_session_end(struct ov_session *session)
 {
+    free_kept(ov_steal(session->kept));
     ov_repo_close(session->repo);
     session->repo = NULL;
     ov_progress_bar_close(session->bar);
