@@ -26,11 +26,11 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     OV_AUTO(ov_credential_release) struct ov_credential credential = {0};
     struct ov_repo_options options = {.credential = &credential, .report = &session->report};
     struct ov_id repository;
-    OV_TRY(ov_session_location(session, &options.location, err));
+    OV_TRY(ov_session_location(session, &ov_globals.access, &options.location, err));
     ov_session_hint(session, "nothing was changed; 'ociv2 images' lists what it holds");
     OV_TRY(refuse_existing(options.location, err));
     ov_session_hint(session, "%s", "");
-    OV_TRY(ov_credential_get(session, true, &credential, err));
+    OV_TRY(ov_credential_get(session, &ov_globals.access, true, &credential, err));
     if (credential.kind == OV_CREDENTIAL_RECOVERY)
         return ov_session_usage(session, err,
                                 "a recovery file cannot be the key of a new repository");

@@ -13,6 +13,7 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_restore,
     &ov_command_import,
     &ov_command_export,
+    &ov_command_copy,
     &ov_command_inspect,
     &ov_command_verify,
     &ov_command_images,
@@ -24,6 +25,7 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_tag,
     &ov_command_untag,
     &ov_command_forget,
+    &ov_command_rewrite,
     /* Repository */
     &ov_command_init,
     &ov_command_log,
@@ -46,12 +48,13 @@ static const char *const color_choices[] = {
     [OV_COLOR_AUTO] = "auto", [OV_COLOR_ALWAYS] = "always", [OV_COLOR_NEVER] = "never", NULL};
 
 const struct ov_option ov_global_options[] = {
-    OV_STRING('r', "repo", "PATH", &ov_globals.repository, "the repository [OCIV2_REPOSITORY]"),
-    OV_STRING(0, "password-file", "FILE", &ov_globals.password_file,
+    OV_STRING('r', "repo", "PATH", &ov_globals.access.repository,
+              "the repository [OCIV2_REPOSITORY]"),
+    OV_STRING(0, "password-file", "FILE", &ov_globals.access.password_file,
               "read the password from FILE [OCIV2_PASSWORD_FILE]"),
-    OV_STRING(0, "password-command", "COMMAND", &ov_globals.password_command,
+    OV_STRING(0, "password-command", "COMMAND", &ov_globals.access.password_command,
               "read the password from what a shell command prints [OCIV2_PASSWORD_COMMAND]"),
-    OV_STRING(0, "key-file", "FILE", &ov_globals.key_file,
+    OV_STRING(0, "key-file", "FILE", &ov_globals.access.key_file,
               "open with a key file or a recovery file instead [OCIV2_KEY_FILE]"),
     OV_STRING(0, "cache-dir", "DIR", &ov_globals.cache_directory,
               "keep caches in DIR [OCIV2_CACHE_DIR; else ~/.cache/ociv2]"),
@@ -63,7 +66,8 @@ const struct ov_option ov_global_options[] = {
     OV_FLAG(0, "json", &ov_globals.is_json, "print JSON, one object per line"),
     OV_FLAG('q', "quiet", &ov_globals.is_quiet, "print neither summaries nor progress"),
     OV_COUNT('v', "verbose", &ov_globals.verbosity,
-             "name each file that snapshot finds new or changed, or that restore writes"),
+             "name each file that snapshot finds new or changed, that restore writes, or rewrite "
+             "leaves out"),
     OV_CHOICE(0, "color", "WHEN", &ov_globals.color, color_choices,
               "use colours auto (on terminals), always or never"),
     OV_FLAG('h', "help", &ov_globals.wants_help, "print help for the command and stop"),
@@ -100,7 +104,9 @@ static const char *advice_on(const char *name)
         {{"mount"},
          "mounting is not there yet: 'ociv2 ls', 'find' and 'dump' look into images, 'ociv2 "
          "restore' writes them out"},
-        {{"copy", "rewrite", "recover", "sync"}, "this is not there yet"},
+        {{"recover"}, "this is not there yet"},
+        {{"sync", "mirror", "replicate"},
+         "'ociv2 copy' copies images between repositories, and only what is missing"},
         {{"rm", "rmi", "delete"},
          "'ociv2 untag' removes tags, 'ociv2 forget' snapshots and their tags"},
         {{"revert", "rollback", "reset"}, "'ociv2 undo' takes back the last change of images"},

@@ -22,6 +22,7 @@ struct ov_command {
     const char *arguments; /* "ROOTFS NAME:TAG"; "[X]" is optional, "X..." repeats */
     unsigned min_arguments;
     unsigned max_arguments;
+    const char *counts;              /* what its progress counts; NULL: "file" */
     const char *description;         /* paragraphs, or NULL; filled by the help */
     const struct ov_option *options; /* or NULL */
     const struct ov_action *actions; /* closed by a NULL name, or NULL */

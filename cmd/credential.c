@@ -168,68 +168,84 @@ enum ov_status ov_credential_prompt(const char *prompt, bool is_new, struct ov_c
 
 /* ---- Choosing ---- */
 
-static const char *environment(const char *name)
-{
-    const char *value = getenv(name);
-    return value && *value ? value : NULL;
-}
+enum form {
+    KEY_FILE,
+    PASSWORD_FILE,
+    PASSWORD_COMMAND,
+    PASSWORD,
+    FORMS,
+};
 
-static enum ov_status from_options(struct ov_session *session, struct ov_credential *out,
-                                   struct ov_error *err)
-{
-    const struct ov_globals *g = &ov_globals;
-    if (!!g->key_file + !!g->password_file + !!g->password_command > 1)
-        return ov_session_usage(
-            session, err, "--key-file, --password-file and --password-command exclude each other");
-    if (g->key_file) {
-        session->credential_source = "--key-file";
-        return ov_credential_of_key_file(g->key_file, out, err);
-    }
-    if (g->password_file) {
-        session->credential_source = "--password-file";
-        return ov_credential_of_password_file(g->password_file, out, err);
-    }
-    if (g->password_command) {
-        session->credential_source = "--password-command";
-        return from_command(g->password_command, out, err);
-    }
-    return OV_END;
-}
+/* By whether it is that of a source: see struct ov_access. */
+static const char *const options[][FORMS] = {
+    {"--key-file", "--password-file", "--password-command", NULL},
+    {"--from-key-file", "--from-password-file", "--from-password-command", NULL},
+};
+static const char *const variables[][FORMS] = {
+    {"OCIV2_KEY_FILE", "OCIV2_PASSWORD_FILE", "OCIV2_PASSWORD_COMMAND", "OCIV2_PASSWORD"},
+    {"OCIV2_FROM_KEY_FILE", "OCIV2_FROM_PASSWORD_FILE", "OCIV2_FROM_PASSWORD_COMMAND",
+     "OCIV2_FROM_PASSWORD"},
+};
 
-static enum ov_status from_environment(struct ov_session *session, struct ov_credential *out,
-                                       struct ov_error *err)
-{
-    const char *value;
-    if ((value = environment("OCIV2_KEY_FILE"))) {
-        session->credential_source = "OCIV2_KEY_FILE";
-        return ov_credential_of_key_file(value, out, err);
-    }
-    if ((value = environment("OCIV2_PASSWORD_FILE"))) {
-        session->credential_source = "OCIV2_PASSWORD_FILE";
-        return ov_credential_of_password_file(value, out, err);
-    }
-    if ((value = environment("OCIV2_PASSWORD_COMMAND"))) {
-        session->credential_source = "OCIV2_PASSWORD_COMMAND";
-        return from_command(value, out, err);
-    }
-    if ((value = environment("OCIV2_PASSWORD"))) {
-        session->credential_source = "OCIV2_PASSWORD";
-        return ov_credential_of_password(ov_bytes_of_string(value), out, err);
-    }
-    return OV_END;
-}
-
-enum ov_status ov_credential_get(struct ov_session *session, bool is_new, struct ov_credential *out,
+static enum ov_status from_value(enum form form, const char *value, struct ov_credential *out,
                                  struct ov_error *err)
 {
-    enum ov_status status = from_options(session, out, err);
+    switch (form) {
+    case KEY_FILE:
+        return ov_credential_of_key_file(value, out, err);
+    case PASSWORD_FILE:
+        return ov_credential_of_password_file(value, out, err);
+    case PASSWORD_COMMAND:
+        return from_command(value, out, err);
+    default:
+        return ov_credential_of_password(ov_bytes_of_string(value), out, err);
+    }
+}
+
+static enum ov_status from_options(struct ov_session *session, const struct ov_access *access,
+                                   struct ov_credential *out, struct ov_error *err)
+{
+    const char *const *names = options[access->is_source];
+    const char *const values[FORMS] = {access->key_file, access->password_file,
+                                       access->password_command, NULL};
+    if (!!access->key_file + !!access->password_file + !!access->password_command > 1)
+        return ov_session_usage(session, err, "%s, %s and %s exclude each other", names[KEY_FILE],
+                                names[PASSWORD_FILE], names[PASSWORD_COMMAND]);
+    for (int form = 0; form < FORMS; form++) {
+        if (!values[form])
+            continue;
+        session->credential_source = names[form];
+        return from_value((enum form)form, values[form], out, err);
+    }
+    return OV_END;
+}
+
+static enum ov_status from_environment(struct ov_session *session, const struct ov_access *access,
+                                       struct ov_credential *out, struct ov_error *err)
+{
+    for (int form = 0; form < FORMS; form++) {
+        const char *name = variables[access->is_source][form], *value = getenv(name);
+        if (!value || !*value)
+            continue;
+        session->credential_source = name;
+        return from_value((enum form)form, value, out, err);
+    }
+    return OV_END;
+}
+
+enum ov_status ov_credential_get(struct ov_session *session, const struct ov_access *access,
+                                 bool is_new, struct ov_credential *out, struct ov_error *err)
+{
+    const char *prompt = is_new              ? "password for the new repository: "
+                         : access->is_source ? "password for the source: "
+                                             : "password: ";
+    enum ov_status status = from_options(session, access, out, err);
     if (status == OV_END)
-        status = from_environment(session, out, err);
+        status = from_environment(session, access, out, err);
     if (status < 0)
         session->credential_source = ""; /* the message says what is wrong with it */
     if (status != OV_END)
         return status;
     session->credential_source = isatty(STDIN_FILENO) ? "" : NULL;
-    return ov_credential_prompt(is_new ? "password for the new repository: " : "password: ", is_new,
-                                out, err);
+    return ov_credential_prompt(prompt, is_new, out, err);
 }

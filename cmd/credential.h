@@ -7,11 +7,12 @@
 #include "cmd/session.h"
 
 /*
- * The credential for the repository, as the global options and the environment say; else asks.
+ * The credential for a repository, as the options and the environment say; else asks.
  * is_new: for a repository to be made; asks twice.
  * Errors: WRONG_KEY (there is none to be had), INVALID, IO, INTERRUPTED.
  */
-OV_MUST_CHECK enum ov_status ov_credential_get(struct ov_session *session, bool is_new,
+OV_MUST_CHECK enum ov_status ov_credential_get(struct ov_session *session,
+                                               const struct ov_access *access, bool is_new,
                                                struct ov_credential *out, struct ov_error *err);
 
 /* From a file that holds a password; line ends at its end do not belong to it. */

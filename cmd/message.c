@@ -41,20 +41,23 @@ int ov_session_exit_code(const struct ov_session *session, const struct ov_error
 static void key_hint(const struct ov_session *session, char *out, size_t size)
 {
     const char *source = session->credential_source;
+    bool is_source = session->access && session->access->is_source;
     if (!source)
         snprintf(out, size,
-                 "give a password with --password-file or OCIV2_PASSWORD, or a key with "
-                 "--key-file");
+                 "give a password with --%spassword-file or OCIV2_%sPASSWORD, or a key "
+                 "with --%skey-file",
+                 is_source ? "from-" : "", is_source ? "FROM_" : "", is_source ? "from-" : "");
     else if (*source)
         snprintf(out, size, "it came from %s; is that the one for this repository?", source);
 }
 
-static const char *place_hint(void)
+/* Nobody reads from a repository that is yet to be made. */
+static const char *place_hint(const struct ov_session *session)
 {
-    const char *location = ov_globals.repository;
-    if (!location)
-        location = getenv("OCIV2_REPOSITORY");
-    return location ? ov_place_hint(ov_place_at(location)) : "";
+    enum ov_place place = session->location ? ov_place_at(session->location) : OV_PLACE_FOREIGN;
+    if (!session->location || (session->access->is_source && place == OV_PLACE_FREE))
+        return "";
+    return ov_place_hint(place);
 }
 
 /* What to do next, in the usual cases. */
@@ -72,7 +75,7 @@ static void make_hint(const struct ov_session *session, const struct ov_error *e
     }
     switch (error->status) {
     case OV_ERR_NO_REPOSITORY:
-        text = place_hint();
+        text = place_hint(session);
         break;
     case OV_ERR_WRONG_KEY:
         key_hint(session, out, size);
@@ -82,7 +85,9 @@ static void make_hint(const struct ov_session *session, const struct ov_error *e
                "--accept-rollback once";
         break;
     case OV_ERR_CORRUPT:
-        text = "'ociv2 check' looks for everything that is damaged";
+        text = session->repo ? "'ociv2 check' looks for everything that is damaged"
+                             : "if it is the log that is damaged, 'ociv2 repair log --dry-run' "
+                               "says what can be done";
         break;
     case OV_ERR_UNSUPPORTED:
         text = session->repo ? "" : "a newer version of ociv2 may be able to";

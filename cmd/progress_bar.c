@@ -115,10 +115,10 @@ static size_t describe(const struct ov_progress_bar *bar, double now, char *out,
         clock_text(remaining, left + 6, sizeof(left) - 6);
         memcpy(left, "  ETA ", 6);
     }
-    int len =
-        snprintf(out, size, "%s%s  %s %s  %s%s%s", elapsed, share,
-                 ov_text_of_count(bar->now.files).text, ov_plural(bar->now.files, "file", "files"),
-                 ov_text_of_size(bar->now.bytes).text, rate, left);
+    int len = snprintf(out, size, "%s%s  %s %s%s  %s%s%s", elapsed, share,
+                       ov_text_of_count(bar->now.files).text, bar->options.counts,
+                       ov_plural(bar->now.files, "", "s"), ov_text_of_size(bar->now.bytes).text,
+                       rate, left);
     return len < 0 ? 0 : (size_t)len < size ? (size_t)len : size - 1;
 }
 

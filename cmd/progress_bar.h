@@ -10,7 +10,8 @@
 struct ov_progress_bar;
 
 struct ov_progress_bar_options {
-    const char *verb; /* of the command, for the status line */
+    const char *verb;   /* of the command, for the status line */
+    const char *counts; /* what is counted: "file" */
     bool is_json;
     bool is_quiet;
 };

@@ -1,6 +1,7 @@
 #include "cmd/session.h"
 
 #include "cmd/credential.h"
+#include "cmd/from.h"
 #include "cmd/interrupt.h"
 #include "cmd/json.h"
 #include "cmd/output.h"
@@ -18,6 +19,7 @@
 #define PASSWORD_TRIES 3
 
 struct ov_globals ov_globals;
+struct ov_access ov_from_access = {.is_source = true};
 
 /* ---- Reports from the library ---- */
 
@@ -114,6 +116,7 @@ enum ov_status ov_session_begin(struct ov_session *session, struct ov_error *err
     };
     const struct ov_progress_bar_options bar = {
         .verb = session->command->name,
+        .counts = session->command->counts ? session->command->counts : "file",
         .is_json = ov_globals.is_json,
         .is_quiet = ov_globals.is_quiet,
     };
@@ -173,29 +176,37 @@ void ov_session_end(struct ov_session *session)
     session->cache_directory = session->memory_directory = NULL;
 }
 
-enum ov_status ov_session_location(struct ov_session *session, const char **out,
-                                   struct ov_error *err)
+enum ov_status ov_session_location(struct ov_session *session, const struct ov_access *access,
+                                   const char **out, struct ov_error *err)
 {
-    const char *location = ov_globals.repository;
+    const char *location = access->repository;
     if (!location)
-        location = getenv("OCIV2_REPOSITORY");
+        location = getenv(access->is_source ? "OCIV2_FROM_REPOSITORY" : "OCIV2_REPOSITORY");
     if (!location || !*location) {
-        ov_session_hint(session, "say -r PATH, or set OCIV2_REPOSITORY");
-        return ov_session_usage(session, err, "no repository was named");
+        ov_session_hint(session, access->is_source ? "say --from-repo PATH, or set "
+                                                     "OCIV2_FROM_REPOSITORY"
+                                                   : "say -r PATH, or set OCIV2_REPOSITORY");
+        return ov_session_usage(session, err,
+                                access->is_source ? "no repository to read from was named"
+                                                  : "no repository was named");
     }
-    *out = location;
+    session->access = access;
+    session->location = *out = location;
     return OV_OK;
 }
 
+typedef enum ov_status open_fn(const struct ov_repo_options *options, struct ov_repo **out,
+                               struct ov_error *err);
+
 /* A person may mistype a password, and is asked again. */
 static enum ov_status open_repository(struct ov_session *session, struct ov_repo_options *options,
-                                      struct ov_error *err)
+                                      open_fn *open, struct ov_repo **out, struct ov_error *err)
 {
     for (unsigned i = 1;; i++) {
         OV_AUTO(ov_credential_release) struct ov_credential credential = {0};
-        OV_TRY(ov_credential_get(session, false, &credential, err));
+        OV_TRY(ov_credential_get(session, session->access, false, &credential, err));
         options->credential = &credential;
-        enum ov_status status = ov_repo_open(options, &session->repo, err);
+        enum ov_status status = open(options, out, err);
         bool was_typed = session->credential_source && !*session->credential_source;
         if (status != OV_ERR_WRONG_KEY || !was_typed || i == PASSWORD_TRIES)
             return status;
@@ -203,7 +214,8 @@ static enum ov_status open_repository(struct ov_session *session, struct ov_repo
     }
 }
 
-enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err)
+static enum ov_status open_with(struct ov_session *session, const struct ov_access *access,
+                                open_fn *open, struct ov_repo **out, struct ov_error *err)
 {
     struct ov_repo_options options = {
         .cache_directory = ov_globals.no_cache ? NULL : session->cache_directory,
@@ -213,13 +225,29 @@ enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err)
     };
     OV_AUTO(ov_backend_close_auto) struct ov_backend *backend = NULL;
     struct ov_config config;
-    OV_TRY(ov_session_location(session, &options.location, err));
+    OV_TRY(ov_session_location(session, access, &options.location, err));
     /* Nobody shall type a password for a repository that is not there. */
     OV_TRY(ov_backend_open(options.location, &backend, err));
     enum ov_status status = ov_config_read(backend, &config, err);
     if (status < 0)
         return ov_error_context(err, status, "%s", options.location);
-    return open_repository(session, &options, err);
+    return open_repository(session, &options, open, out, err);
+}
+
+enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err)
+{
+    return open_with(session, &ov_globals.access, ov_repo_open, &session->repo, err);
+}
+
+enum ov_status ov_session_open_other(struct ov_session *session, const struct ov_access *access,
+                                     struct ov_repo **out, struct ov_error *err)
+{
+    return open_with(session, access, ov_repo_open, out, err);
+}
+
+enum ov_status ov_session_unlock(struct ov_session *session, struct ov_error *err)
+{
+    return open_with(session, &ov_globals.access, ov_repo_unlock, &session->repo, err);
 }
 
 /* ---- Failing ---- */

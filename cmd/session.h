@@ -16,11 +16,17 @@
 #define OV_EXIT_WRONG_KEY 12
 #define OV_EXIT_INTERRUPTED 130
 
-struct ov_globals {
+/* What the command line says of a repository; NULL: nothing, so the environment decides. */
+struct ov_access {
     const char *repository;
     const char *password_file;
     const char *password_command;
     const char *key_file;
+    bool is_source; /* to be read from: its options are --from-…, its variables OCIV2_FROM_… */
+};
+
+struct ov_globals {
+    struct ov_access access;
     const char *cache_directory;
     bool no_cache;
     bool accept_rollback;
@@ -42,6 +48,8 @@ struct ov_session {
     const struct ov_command *command; /* NULL until it is known */
     struct ov_report report;          /* for the library's long work */
     struct ov_repo *repo;             /* NULL until ov_session_open() */
+    const struct ov_access *access;   /* the repository that was looked for last, or NULL */
+    const char *location;             /* and where */
     struct ov_progress_bar *bar;
     struct ov_kept_record *kept; /* the last of a chain */
     char *cache_directory;       /* NULL: none */
@@ -58,12 +66,24 @@ struct ov_session {
 OV_MUST_CHECK enum ov_status ov_session_begin(struct ov_session *session, struct ov_error *err);
 void ov_session_end(struct ov_session *session);
 
-/* Where the repository is: -r or the environment. Errors: INVALID, as a usage error. */
-OV_MUST_CHECK enum ov_status ov_session_location(struct ov_session *session, const char **out,
+/*
+ * Where a repository is: by option or environment. access: borrowed until the end of the session.
+ * Errors: INVALID, as a usage error.
+ */
+OV_MUST_CHECK enum ov_status ov_session_location(struct ov_session *session,
+                                                 const struct ov_access *access, const char **out,
                                                  struct ov_error *err);
 
 /* Gets the password or key and opens the repository as session->repo. */
 OV_MUST_CHECK enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err);
+
+/* The same for a second repository. access: as above. *out is closed by the caller. */
+OV_MUST_CHECK enum ov_status ov_session_open_other(struct ov_session *session,
+                                                   const struct ov_access *access,
+                                                   struct ov_repo **out, struct ov_error *err);
+
+/* As ov_session_open(), without the log, which may be what is damaged: see ov_repo_unlock(). */
+OV_MUST_CHECK enum ov_status ov_session_unlock(struct ov_session *session, struct ov_error *err);
 
 /*
  * Replaces a record, and a tag unless it is NULL, by copies that last as long as the session. Those

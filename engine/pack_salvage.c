@@ -225,6 +225,19 @@ static enum ov_status read_header(struct salvage *s, bool *is_there, struct ov_e
     return OV_OK;
 }
 
+/* The headers that a pack of this name can have had, until one of them opens something. */
+static enum ov_status try_headers(struct salvage *s, const struct ov_keyring *keyring,
+                                  enum ov_pack_kind kind, const uint8_t *tried,
+                                  struct ov_error *err)
+{
+    for (uint32_t epoch = ov_keyring_epoch(keyring); epoch > 0 && !s->result->frames; epoch--) {
+        ov_header_init_named(&s->header, OV_FILE_PACK, (uint8_t)kind, epoch, &s->options->name);
+        if (memcmp(s->header.raw, tried, OV_HEADER_SIZE) != 0)
+            OV_TRY(read_under(s, keyring, err));
+    }
+    return OV_OK;
+}
+
 enum ov_status ov_pack_salvage(const struct ov_source *source,
                                const struct ov_salvage_options *options,
                                const struct ov_keyring *keyring, ov_salvage_fn *each, void *context,
@@ -247,11 +260,7 @@ enum ov_status ov_pack_salvage(const struct ov_source *source,
         memcpy(tried, s.header.raw, sizeof(tried));
         OV_TRY(read_under(&s, keyring, err));
     }
-    for (uint32_t epoch = ov_keyring_epoch(keyring); epoch > 0 && !result->frames; epoch--) {
-        ov_header_init_named(&s.header, OV_FILE_PACK, (uint8_t)options->kind, epoch,
-                             &options->name);
-        if (memcmp(s.header.raw, tried, sizeof(tried)) != 0)
-            OV_TRY(read_under(&s, keyring, err));
-    }
-    return OV_OK;
+    const enum ov_pack_kind other = options->kind == OV_PACK_DATA ? OV_PACK_META : OV_PACK_DATA;
+    OV_TRY(try_headers(&s, keyring, options->kind, tried, err));
+    return try_headers(&s, keyring, other, tried, err);
 }

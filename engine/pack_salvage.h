@@ -14,8 +14,8 @@
 struct ov_frame_location;
 
 struct ov_salvage_options {
-    struct ov_id name; /* what the file is called */
-    enum ov_pack_kind kind;
+    struct ov_id name;                      /* what the file is called */
+    enum ov_pack_kind kind;                 /* tried first */
     const struct ov_frame_location *frames; /* as the index has them, by number */
     size_t frame_count;                     /* 0: it does not know the pack */
 };

@@ -277,7 +277,9 @@ static enum ov_status check_snapshot(struct tree_check *t, const struct ov_snaps
     OV_TRY(compare_record(record, &snapshot, err));
     OV_TRY(ov_tree_load(t->objects, &record->tree, &tree, err));
     OV_TRY(check_side(t->check, t->objects, &tree, &snapshot.side, t->image, &errors, err));
-    OV_TRY(walk_tree(t, &tree, &now, &linked, err));
+    enum ov_status walked = walk_tree(t, &tree, &now, &linked, err);
+    t->check->progress.current = NULL; /* it lay in the walker */
+    OV_TRY(walked);
     OV_TRY(check_image(t->check, t->objects, &tree, record, &snapshot.image, &t->layers, err));
     const struct ov_snapshot_counts *counts = &snapshot.counts;
     now = totals_since(&now, &linked);

@@ -304,6 +304,14 @@ static enum ov_status open_origin(struct ov_mover *mover, struct origin *origin,
     return ov_pack_reader_table(origin->reader, &origin->table, err);
 }
 
+/* Gives what is ready to the writer, so that this has something to do. */
+static enum ov_status take_ready(struct ov_mover *mover, struct ov_error *err)
+{
+    while (!ov_lane_is_empty(mover->lane) && ov_lane_is_ready(mover->lane))
+        OV_TRY(take_frame(mover, err));
+    return OV_OK;
+}
+
 enum ov_status ov_mover_move(struct ov_mover *mover, const struct ov_object *pack,
                              struct ov_error *err)
 {
@@ -321,7 +329,8 @@ enum ov_status ov_mover_move(struct ov_mover *mover, const struct ov_object *pac
     else
         status = mover->options.failed(mover->options.context, pack, &problem, err);
     leave_origin(origin);
-    return status;
+    OV_TRY(status);
+    return take_ready(mover, err);
 }
 
 enum ov_status ov_mover_finish(struct ov_mover *mover, struct ov_error *err)

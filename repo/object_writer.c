@@ -12,20 +12,32 @@
 #define ADOPT_CHUNKS 524288u
 #define ADOPT_BYTES ((uint64_t)8 << 30)
 #define MAX_ATTEMPTS 8
+#define ANY_DEPTH (OV_MAX_DELTA_DEPTH + 1)
+
+/* One part of the commit relies on one pack. */
+struct reliance {
+    uint32_t part;
+    uint32_t pack; /* in writer->used */
+};
 
 struct ov_object_writer {
     struct ov_repo *repo;
     struct ov_object_writer_options options;
     struct ov_packer *packer;
     uint64_t base;
-    struct ov_map pending; /* tags of chunks that the index does not know yet */
-    uint64_t pending_bytes;
-    struct ov_segment_builder *segment; /* over packs that are stored, but in no segment yet */
-    struct ov_object_list added;        /* packs and segments, not committed */
+    struct ov_map pending; /* tag → depth of chunks that the index does not know yet; no copies */
+    uint64_t pending_chunks, pending_bytes; /* with copies */
+    struct ov_segment_builder *segment;     /* over packs that are stored, but in no segment yet */
+    struct ov_object_list added;            /* packs and segments, not committed */
     /* Packs that were there before, or are committed, and are relied on. */
     struct ov_object_list used;
     struct ov_map used_index;
-    uint8_t *is_used; /* by pack number of the index of this state: */
+    uint32_t part;
+    struct ov_map part_index; /* of the packs that this part relies on */
+    struct reliance *reliances;
+    size_t reliance_count, reliance_capacity;
+    uint8_t *is_used; /* by the part; by pack number of the index of this state: */
+    size_t is_used_size;
     uint64_t index_number;
     struct ov_object_writer_totals totals;
 };
@@ -83,7 +95,8 @@ static enum ov_status start_index(struct ov_object_writer *writer, struct ov_err
     OV_TRY(ov_repo_load_index(writer->repo, err));
     uint32_t packs = ov_lookup_pack_count(writer->repo->lookup);
     free(writer->is_used);
-    writer->is_used = calloc(packs ? packs : 1, 1);
+    writer->is_used_size = packs ? packs : 1;
+    writer->is_used = calloc(writer->is_used_size, 1);
     writer->index_number = writer->repo->index_number;
     return writer->is_used ? OV_OK : ov_fail_no_memory(err);
 }
@@ -118,8 +131,10 @@ void ov_object_writer_close(struct ov_object_writer *writer)
     ov_packer_close(writer->packer);
     ov_segment_builder_close(writer->segment);
     free(writer->is_used);
+    free(writer->reliances);
     ov_map_release(&writer->pending);
     ov_map_release(&writer->used_index);
+    ov_map_release(&writer->part_index);
     ov_object_list_release(&writer->added);
     ov_object_list_release(&writer->used);
     free(writer);
@@ -131,11 +146,25 @@ static enum ov_status use_pack(struct ov_object_writer *writer, const struct ov_
                                struct ov_error *err)
 {
     struct ov_map_key key = {ov_load64(object->name.bytes), ov_load64(object->name.bytes + 8)};
-    uint64_t position;
-    if (ov_map_get(&writer->used_index, key, &position))
+    uint64_t position = writer->used.count, ignored;
+    if (ov_map_get(&writer->part_index, key, &ignored))
         return OV_OK;
-    OV_TRY(ov_map_put(&writer->used_index, key, writer->used.count, err));
-    return ov_object_list_add(&writer->used, object, err);
+    if (!ov_map_get(&writer->used_index, key, &position)) {
+        OV_TRY(ov_object_list_add(&writer->used, object, err));
+        OV_TRY(ov_map_put(&writer->used_index, key, position, err));
+    }
+    OV_TRY(ov_array_grow(&writer->reliances, writer->reliance_count, &writer->reliance_capacity,
+                         sizeof(*writer->reliances), err));
+    writer->reliances[writer->reliance_count++] =
+        (struct reliance){writer->part, (uint32_t)position};
+    return ov_map_put(&writer->part_index, key, 0, err);
+}
+
+uint32_t ov_object_writer_begin_part(struct ov_object_writer *writer)
+{
+    memset(writer->is_used, 0, writer->is_used_size);
+    ov_map_clear(&writer->part_index);
+    return ++writer->part;
 }
 
 /* A reader of the same repository may have caught up with the log: packs are numbered anew then. */
@@ -165,14 +194,14 @@ static enum ov_status find_live(struct ov_object_writer *writer, const struct ov
 }
 
 static enum ov_status is_known(struct ov_object_writer *writer, const struct ov_tag *tag,
-                               bool *is_there, struct ov_error *err)
+                               unsigned below_depth, bool *is_there, struct ov_error *err)
 {
-    uint64_t ignored;
-    *is_there = ov_map_get(&writer->pending, tag_key(tag), &ignored);
+    uint64_t depth;
+    *is_there = ov_map_get(&writer->pending, tag_key(tag), &depth) && depth < below_depth;
     if (*is_there)
         return OV_OK;
     OV_TRY(follow_index(writer, err));
-    return find_live(writer, tag, OV_MAX_DELTA_DEPTH + 1, is_there, err);
+    return find_live(writer, tag, below_depth, is_there, err);
 }
 
 enum ov_status ov_object_writer_rely(struct ov_object_writer *writer,
@@ -195,23 +224,36 @@ enum ov_status ov_object_writer_rely(struct ov_object_writer *writer,
 enum ov_status ov_object_writer_has(struct ov_object_writer *writer, const struct ov_id *id,
                                     bool *is_there, struct ov_error *err)
 {
+    return ov_object_writer_has_below(writer, id, ANY_DEPTH, is_there, err);
+}
+
+enum ov_status ov_object_writer_has_below(struct ov_object_writer *writer, const struct ov_id *id,
+                                          unsigned below_depth, bool *is_there,
+                                          struct ov_error *err)
+{
     struct ov_tag tag = ov_repo_tag(writer->repo, id);
-    return is_known(writer, &tag, is_there, err);
+    return is_known(writer, &tag, below_depth, is_there, err);
+}
+
+static void count_new(struct ov_object_writer *writer, size_t length)
+{
+    writer->totals.new_chunks++;
+    writer->totals.new_bytes += length;
+    writer->pending_chunks++;
+    writer->pending_bytes += length;
 }
 
 enum ov_status ov_object_writer_has_tag(struct ov_object_writer *writer, const struct ov_tag *tag,
                                         bool *is_there, struct ov_error *err)
 {
-    return is_known(writer, tag, is_there, err);
+    return is_known(writer, tag, ANY_DEPTH, is_there, err);
 }
 
 static enum ov_status note_pending(struct ov_object_writer *writer, const struct ov_tag *tag,
-                                   uint64_t length, struct ov_error *err)
+                                   size_t length, unsigned depth, struct ov_error *err)
 {
-    writer->totals.new_chunks++;
-    writer->totals.new_bytes += length;
-    writer->pending_bytes += length;
-    return ov_map_put(&writer->pending, tag_key(tag), 0, err);
+    count_new(writer, length);
+    return ov_map_put(&writer->pending, tag_key(tag), depth, err);
 }
 
 enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kind kind,
@@ -220,12 +262,12 @@ enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kin
 {
     struct ov_tag tag = ov_repo_tag(writer->repo, id);
     bool is_there;
-    OV_TRY(is_known(writer, &tag, &is_there, err));
+    OV_TRY(is_known(writer, &tag, ANY_DEPTH, &is_there, err));
     if (is_new)
         *is_new = !is_there;
     if (is_there)
         return OV_OK;
-    OV_TRY(note_pending(writer, &tag, bytes.len, err));
+    OV_TRY(note_pending(writer, &tag, bytes.len, 0, err));
     if (writer->options.is_dry_run)
         return OV_OK;
     const struct ov_chunk_row row = {
@@ -250,19 +292,16 @@ enum ov_status ov_object_writer_put_delta(struct ov_object_writer *writer,
 {
     struct ov_tag tag = ov_repo_tag(writer->repo, &row->id);
     struct ov_tag base = ov_repo_tag(writer->repo, &row->base);
-    uint64_t ignored;
     bool is_there;
     *is_new = false;
-    OV_TRY(is_known(writer, &tag, &is_there, err));
+    OV_TRY(is_known(writer, &tag, ANY_DEPTH, &is_there, err));
     if (is_there)
         return OV_OK;
-    if (!ov_map_get(&writer->pending, tag_key(&base), &ignored)) {
-        OV_TRY(find_live(writer, &base, row->depth, &is_there, err));
-        if (!is_there)
-            return OV_OK;
-    }
+    OV_TRY(is_known(writer, &base, row->depth, &is_there, err));
+    if (!is_there)
+        return OV_OK;
     *is_new = true;
-    OV_TRY(note_pending(writer, &tag, row->length, err));
+    OV_TRY(note_pending(writer, &tag, row->length, row->depth, err));
     return writer->options.is_dry_run
                ? OV_OK
                : ov_packer_add(writer->packer, bucket_of(row, stored), row, stored, err);
@@ -272,8 +311,7 @@ enum ov_status ov_object_writer_put_copy(struct ov_object_writer *writer,
                                          const struct ov_chunk_row *row, const uint8_t *stored,
                                          struct ov_error *err)
 {
-    writer->totals.new_chunks++;
-    writer->totals.new_bytes += row->length;
+    count_new(writer, row->length);
     return ov_packer_add(writer->packer, bucket_of(row, stored), row, stored, err);
 }
 
@@ -282,9 +320,8 @@ enum ov_status ov_object_writer_put_frame(struct ov_object_writer *writer, enum 
                                           const struct ov_chunk_row *rows, struct ov_buf *payload,
                                           struct ov_error *err)
 {
-    writer->totals.new_chunks += info->chunk_count;
     for (uint32_t i = 0; i < info->chunk_count; i++)
-        writer->totals.new_bytes += rows[i].length;
+        count_new(writer, rows[i].length);
     return ov_packer_add_frame(writer->packer, kind, info, rows, payload, err);
 }
 
@@ -360,7 +397,7 @@ static enum ov_status start_again(struct ov_object_writer *writer, struct ov_err
 {
     ov_object_writer_committed(writer);
     ov_map_clear(&writer->pending);
-    writer->pending_bytes = 0;
+    writer->pending_chunks = writer->pending_bytes = 0;
     return start_index(writer, err);
 }
 
@@ -385,7 +422,7 @@ enum ov_status ov_object_writer_adopt(struct ov_object_writer *writer, struct ov
 
 enum ov_status ov_object_writer_maybe_adopt(struct ov_object_writer *writer, struct ov_error *err)
 {
-    if (writer->options.is_dry_run || (writer->pending.count < writer->options.adopt_chunks &&
+    if (writer->options.is_dry_run || (writer->pending_chunks < writer->options.adopt_chunks &&
                                        writer->pending_bytes < writer->options.adopt_bytes))
         return OV_OK;
     return ov_object_writer_adopt(writer, err);
@@ -402,6 +439,9 @@ enum ov_status ov_object_writer_recover(struct ov_object_writer *writer, struct 
     OV_TRY(status);
     writer->used.count = 0;
     ov_map_clear(&writer->used_index);
+    ov_map_clear(&writer->part_index);
+    writer->reliance_count = 0;
+    writer->part = 0;
     return OV_OK;
 }
 
@@ -446,16 +486,21 @@ uint64_t ov_object_writer_base(const struct ov_object_writer *writer)
     return writer->base;
 }
 
-enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer, struct ov_id **out,
-                                      size_t *count, struct ov_error *err)
+/* part: 0 for all. */
+static enum ov_status list_packs(const struct ov_object_writer *writer, uint32_t part,
+                                 struct ov_id **out, size_t *count, struct ov_error *err)
 {
-    size_t total = writer->used.count + writer->added.count;
+    size_t total = writer->reliance_count + writer->added.count;
     struct ov_id *names = malloc((total ? total : 1) * sizeof(*names));
     if (!names)
         return ov_fail_no_memory(err);
     *count = 0;
-    for (size_t i = 0; i < writer->used.count; i++)
+    for (size_t i = 0; part == 0 && i < writer->used.count; i++)
         names[(*count)++] = writer->used.items[i].name;
+    for (size_t i = 0; part != 0 && i < writer->reliance_count; i++) {
+        if (writer->reliances[i].part == part)
+            names[(*count)++] = writer->used.items[writer->reliances[i].pack].name;
+    }
     for (size_t i = 0; i < writer->added.count; i++) {
         if (writer->added.items[i].type != OV_OBJECT_SEGMENT)
             names[(*count)++] = writer->added.items[i].name;
@@ -464,6 +509,19 @@ enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer, str
         qsort(names, *count, sizeof(*names), compare_names);
     *out = names;
     return OV_OK;
+}
+
+enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer, struct ov_id **out,
+                                      size_t *count, struct ov_error *err)
+{
+    return list_packs(writer, 0, out, count, err);
+}
+
+enum ov_status ov_object_writer_packs_of(const struct ov_object_writer *writer, uint32_t part,
+                                         struct ov_id **out, size_t *count, struct ov_error *err)
+{
+    assert(part > 0);
+    return list_packs(writer, part, out, count, err);
 }
 
 struct ov_object_writer_totals ov_object_writer_totals(const struct ov_object_writer *writer)

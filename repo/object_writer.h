@@ -68,6 +68,12 @@ OV_MUST_CHECK enum ov_status ov_object_writer_has_tag(struct ov_object_writer *w
                                                       const struct ov_tag *tag, bool *is_there,
                                                       struct ov_error *err);
 
+/* The same for a copy below some depth, as a delta of that depth needs it for its base. */
+OV_MUST_CHECK enum ov_status ov_object_writer_has_below(struct ov_object_writer *writer,
+                                                        const struct ov_id *id,
+                                                        unsigned below_depth, bool *is_there,
+                                                        struct ov_error *err);
+
 /*
  * Relies on all packs that a snapshot's record names, as whoever takes over its tree must.
  * *is_done: false, and nothing is relied on, when one of them is not live any more (a prune has
@@ -151,6 +157,20 @@ uint64_t ov_object_writer_base(const struct ov_object_writer *writer);
 OV_MUST_CHECK enum ov_status ov_object_writer_packs(const struct ov_object_writer *writer,
                                                     struct ov_id **out, size_t *count,
                                                     struct ov_error *err);
+
+/*
+ * For several snapshots in one commit: what is relied on from now on is for the next of them. Tells
+ * its number, for ov_object_writer_packs_of(); from 1, and again from 1 after a recovery.
+ */
+uint32_t ov_object_writer_begin_part(struct ov_object_writer *writer);
+
+/*
+ * Names of the packs that one part relies on, and of all that were stored since the last commit.
+ * As ov_object_writer_packs().
+ */
+OV_MUST_CHECK enum ov_status ov_object_writer_packs_of(const struct ov_object_writer *writer,
+                                                       uint32_t part, struct ov_id **out,
+                                                       size_t *count, struct ov_error *err);
 
 struct ov_object_writer_totals {
     uint64_t new_chunks;

@@ -1,5 +1,6 @@
 #include "repo/reach.h"
 
+#include "engine/base/bits.h"
 #include "engine/limits.h"
 #include "repo/objects.h"
 #include "repo/reference_cache.h"
@@ -22,11 +23,14 @@ struct ov_reach {
     uint64_t index_number; /* the marks are of this index */
     uint8_t *marks;        /* a bit for each copy */
     uint8_t *entered;      /* and for those of metadata whether their references were followed */
+    uint8_t *told;         /* with options.reached: those it was told of */
     struct step *stack;
     size_t stack_count, stack_capacity;
     /* References of the object at hand. */
     struct ov_tag *chunks;
     size_t chunk_count, chunk_capacity;
+    struct ov_id *ids; /* with options.reached: of the chunks */
+    size_t id_count, id_capacity;
     struct ov_cached_child *children;
     size_t child_count, child_capacity;
     struct ov_progress progress;
@@ -41,13 +45,14 @@ enum ov_status ov_reach_open(struct ov_repo *repo, const struct ov_reach_options
     reach->repo = repo;
     reach->options = *options;
     OV_TRY(ov_objects_open(repo, OBJECT_CACHE, &reach->objects, err));
-    OV_TRY(ov_reference_cache_open(repo->cache_directory, &repo->config.repository, &reach->cache,
-                                   err));
+    OV_TRY(ov_reference_cache_open(options->reached ? NULL : repo->cache_directory,
+                                   &repo->config.repository, &reach->cache, err));
     reach->index_number = repo->index_number;
-    size_t bytes = (size_t)(ov_lookup_copy_count(repo->lookup) / 8 + 1);
+    size_t bytes = ov_bits_size(ov_lookup_copy_count(repo->lookup));
     reach->marks = calloc(bytes, 1);
     reach->entered = calloc(bytes, 1);
-    if (!reach->marks || !reach->entered)
+    reach->told = calloc(options->reached ? bytes : 1, 1);
+    if (!reach->marks || !reach->entered || !reach->told)
         return ov_fail_no_memory(err);
     *out = ov_steal(reach);
     return OV_OK;
@@ -61,25 +66,17 @@ void ov_reach_close(struct ov_reach *reach)
     ov_reference_cache_close(reach->cache);
     free(reach->marks);
     free(reach->entered);
+    free(reach->told);
     free(reach->stack);
     free(reach->chunks);
+    free(reach->ids);
     free(reach->children);
     free(reach);
 }
 
-static bool is_set(const uint8_t *bits, uint64_t index)
-{
-    return bits[index / 8] >> (index % 8) & 1;
-}
-
-static void set(uint8_t *bits, uint64_t index)
-{
-    bits[index / 8] |= (uint8_t)(1u << (index % 8));
-}
-
 bool ov_reach_is_marked(const struct ov_reach *reach, uint64_t copy)
 {
-    return is_set(reach->marks, copy);
+    return ov_bit_is_set(reach->marks, copy);
 }
 
 static enum ov_status tell_missing(struct ov_reach *reach, enum ov_role role,
@@ -100,6 +97,16 @@ static enum ov_status not_there(enum ov_role role, const struct ov_id *id, struc
                    ov_kind_name(ov_role_kind(role)), id ? ov_id_hex(id).text : "of a file");
 }
 
+static enum ov_status tell_reached(struct ov_reach *reach, enum ov_role role,
+                                   const struct ov_id *id, const struct ov_location *at,
+                                   struct ov_error *err)
+{
+    if (!reach->options.reached || ov_bit_is_set(reach->told, at->copy))
+        return OV_OK;
+    ov_bit_set(reach->told, at->copy);
+    return reach->options.reached(reach->options.context, role, id, at, err);
+}
+
 /* Marks the copy that a look-up finds, and what it is a delta of. */
 static enum ov_status mark_copy(struct ov_reach *reach, enum ov_role role, const struct ov_tag *tag,
                                 const struct ov_id *id, struct ov_location *at, bool *found,
@@ -115,11 +122,13 @@ static enum ov_status mark_copy(struct ov_reach *reach, enum ov_role role, const
             (void)not_there(role, is_base ? NULL : id, &problem);
             return tell_missing(reach, role, id, &problem, err);
         }
-        if (!is_base)
+        if (!is_base) {
             *at = location;
-        if (is_set(reach->marks, location.copy))
+            OV_TRY(tell_reached(reach, role, id, at, err));
+        }
+        if (ov_bit_is_set(reach->marks, location.copy))
             return OV_OK; /* and so are its bases */
-        set(reach->marks, location.copy);
+        ov_bit_set(reach->marks, location.copy);
         if (reach->options.marked)
             OV_TRY(reach->options.marked(reach->options.context, &location, err));
         if (location.depth == 0)
@@ -149,6 +158,11 @@ static enum ov_status note_reference(void *context, enum ov_role role, const str
         OV_TRY(ov_array_grow(&reach->chunks, reach->chunk_count, &reach->chunk_capacity,
                              sizeof(*reach->chunks), err));
         reach->chunks[reach->chunk_count++] = ov_repo_tag(reach->repo, id);
+        if (!reach->options.reached)
+            return OV_OK;
+        OV_TRY(ov_array_grow(&reach->ids, reach->id_count, &reach->id_capacity, sizeof(*reach->ids),
+                             err));
+        reach->ids[reach->id_count++] = *id;
         return OV_OK;
     }
     OV_TRY(ov_array_grow(&reach->children, reach->child_count, &reach->child_capacity,
@@ -161,7 +175,7 @@ static enum ov_status read_references(struct ov_reach *reach, enum ov_role role,
                                       const struct ov_id *id, struct ov_error *err)
 {
     OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
-    reach->chunk_count = reach->child_count = 0;
+    reach->chunk_count = reach->id_count = reach->child_count = 0;
     OV_TRY(ov_objects_load(reach->objects, ov_role_kind(role), id, &bytes, err));
     return ov_references_each(role, ov_buf_view(&bytes), note_reference, reach, err);
 }
@@ -195,14 +209,16 @@ static enum ov_status enter(struct ov_reach *reach, struct ov_error *err)
     struct ov_location at;
     bool found;
     OV_TRY(mark_copy(reach, step.role, &tag, &step.id, &at, &found, err));
-    if (!found || step.role == OV_ROLE_DATA || is_set(reach->entered, at.copy))
+    if (!found || step.role == OV_ROLE_DATA || ov_bit_is_set(reach->entered, at.copy))
         return OV_OK;
-    set(reach->entered, at.copy);
+    ov_bit_set(reach->entered, at.copy);
     OV_TRY(find_references(reach, &step, &tag, &references, &found, err));
     if (!found)
         return OV_OK;
-    for (size_t i = 0; i < references.chunk_count; i++)
-        OV_TRY(mark_copy(reach, OV_ROLE_DATA, &references.chunks[i], NULL, &at, &found, err));
+    for (size_t i = 0; i < references.chunk_count; i++) {
+        const struct ov_id *id = reach->options.reached ? &reach->ids[i] : NULL;
+        OV_TRY(mark_copy(reach, OV_ROLE_DATA, &references.chunks[i], id, &at, &found, err));
+    }
     for (size_t i = references.child_count; i > 0; i--) {
         const struct ov_cached_child *child = &references.children[i - 1];
         OV_TRY(push(reach, (enum ov_role)child->role, &child->id, err));

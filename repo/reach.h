@@ -21,6 +21,13 @@ struct ov_reach_options {
     enum ov_status (*marked)(void *context, const struct ov_location *location,
                              struct ov_error *err);
     /*
+     * Told once of each object that is there, with its id and the copy that a look-up finds. When
+     * set, all objects are read, for the cache does not know the ids of contents; `missing` is
+     * always told the id then (of what is missing, or lacks its base). May be NULL.
+     */
+    enum ov_status (*reached)(void *context, enum ov_role role, const struct ov_id *id,
+                              const struct ov_location *location, struct ov_error *err);
+    /*
      * Told of an object that is not there, or cannot be read (then nothing is known of what it
      * refers to). id: NULL when it is not known. OV_OK goes on without it; NULL: fails with
      * *problem.

@@ -4,7 +4,6 @@
 #include "repo/drop.h"
 #include "repo/index_sum.h"
 #include "repo/layout.h"
-#include "repo/pack_tables.h"
 #include "repo/segment_builder.h"
 
 #include <stdlib.h>
@@ -33,6 +32,8 @@ struct repair {
     struct ov_object_list segments; /* live at the base */
     struct ov_segment_builder *builder;
     struct ov_object_list added;
+    ov_pack_table_fn *each; /* told of every table that is looked at, or NULL */
+    void *context;
 };
 
 static void clear_repair(struct repair *r)
@@ -163,8 +164,7 @@ static enum ov_status list_objects(struct repair *r, struct ov_error *err)
     }
     if (r->objects.count)
         qsort(r->objects.items, r->objects.count, sizeof(*r->objects.items), compare_objects);
-    r->packs = calloc(r->objects.count + 1, sizeof(*r->packs));
-    return r->packs ? OV_OK : ov_fail_no_memory(err);
+    return OV_OK;
 }
 
 static enum ov_status note_table(void *context, const struct ov_object *object,
@@ -174,6 +174,8 @@ static enum ov_status note_table(void *context, const struct ov_object *object,
     struct repair *r = context;
     const struct ov_object *ignored;
     struct pack *pack = find_pack(r, &object->name, &ignored);
+    if (r->each)
+        OV_TRY(r->each(r->context, object, table, problem, err));
     if (!table) {
         OV_TRY(expect_no_change(r, problem, err));
         r->result->unreadable++;
@@ -251,15 +253,8 @@ static enum ov_status try_segment(struct repair *r, size_t index, struct ov_erro
     return OV_OK;
 }
 
-static enum ov_status look(struct repair *r, struct ov_error *err)
+static enum ov_status try_segments(struct repair *r, struct ov_error *err)
 {
-    struct ov_repair_index_result *result = r->result;
-    *result = (struct ov_repair_index_result){0};
-    OV_TRY(list_objects(r, err));
-    result->packs = r->objects.count;
-    result->segments = r->segments.count;
-    r->progress = (struct ov_progress){.total_files = r->objects.count};
-    OV_TRY(read_tables(r, note_table, err));
     for (size_t i = 0; i < r->segments.count; i++) {
         struct ov_error problem;
         enum ov_status status = try_segment(r, i, &problem);
@@ -269,11 +264,33 @@ static enum ov_status look(struct repair *r, struct ov_error *err)
         }
         if (status < 0) {
             OV_TRY(expect_no_change(r, &problem, err));
-            result->bad_segments++;
+            r->result->bad_segments++;
             tell(r, &problem);
         }
         OV_TRY(ov_report_poll(r->options->report, err));
     }
+    return OV_OK;
+}
+
+static enum ov_status look_at_tables(struct repair *r, struct ov_error *err)
+{
+    *r->result = (struct ov_repair_index_result){
+        .packs = r->objects.count,
+        .segments = r->segments.count,
+    };
+    r->packs = calloc(r->objects.count + 1, sizeof(*r->packs));
+    if (!r->packs)
+        return ov_fail_no_memory(err);
+    r->progress = (struct ov_progress){.total_files = r->objects.count};
+    return read_tables(r, note_table, err);
+}
+
+static enum ov_status look(struct repair *r, struct ov_error *err)
+{
+    struct ov_repair_index_result *result = r->result;
+    OV_TRY(list_objects(r, err));
+    OV_TRY(look_at_tables(r, err));
+    OV_TRY(try_segments(r, err));
     for (size_t i = 0; i < r->objects.count; i++) {
         result->unlisted += !r->packs[i].listed_in;
         result->left_out += !r->packs[i].listed_in && !r->packs[i].has_table;
@@ -451,4 +468,39 @@ enum ov_status ov_repair_index(struct ov_repo *repo, const struct ov_repair_inde
             return status;
         OV_TRY(ov_txlog_refresh(repo->log, err));
     }
+}
+
+static enum ov_status copy_list(const struct ov_object_list *from, struct ov_object_list *to,
+                                struct ov_error *err)
+{
+    for (size_t i = 0; i < from->count; i++)
+        OV_TRY(ov_object_list_add(to, &from->items[i], err));
+    return OV_OK;
+}
+
+enum ov_status ov_index_build(struct ov_repo *repo, const struct ov_repair_index_options *options,
+                              const struct ov_object_list *packs,
+                              const struct ov_object_list *segments, ov_pack_table_fn *each,
+                              void *context, struct ov_object_list *added,
+                              struct ov_repair_index_result *result, struct ov_error *err)
+{
+    OV_AUTO(release_repair)
+    struct repair r = {
+        .repo = repo,
+        .options = options,
+        .result = result,
+        .base = ov_repo_state(repo)->number,
+        .each = each,
+        .context = context,
+    };
+    OV_TRY(ov_workers_open(options->threads, &r.workers, err));
+    OV_TRY(copy_list(packs, &r.objects, err));
+    OV_TRY(copy_list(segments, &r.segments, err));
+    OV_TRY(look_at_tables(&r, err));
+    if (result->unreadable)
+        OV_TRY(try_segments(&r, err));
+    for (size_t i = 0; i < r.objects.count; i++)
+        result->left_out += !r.packs[i].listed_in && !r.packs[i].has_table;
+    OV_TRY(build(&r, err));
+    return copy_list(&r.added, added, err);
 }

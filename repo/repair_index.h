@@ -4,7 +4,7 @@
 #ifndef OV_REPO_REPAIR_INDEX_H
 #define OV_REPO_REPAIR_INDEX_H
 
-#include "repo/repo.h"
+#include "repo/pack_tables.h"
 
 struct ov_repair_index_options {
     bool is_dry_run; /* only look */
@@ -37,5 +37,17 @@ OV_MUST_CHECK enum ov_status ov_repair_index(struct ov_repo *repo,
                                              const struct ov_repair_index_options *options,
                                              struct ov_repair_index_result *result,
                                              struct ov_error *err);
+
+/*
+ * The same for `repair log`, which cannot ask the log: writes segments over certain packs. Nothing
+ * is committed. packs: ascending by name. segments: any, to be believed of packs whose own tables
+ * cannot be read. each: told of every table, as ov_pack_tables_read() does; may be NULL. added: the
+ * new segments are added to it.
+ */
+OV_MUST_CHECK enum ov_status
+ov_index_build(struct ov_repo *repo, const struct ov_repair_index_options *options,
+               const struct ov_object_list *packs, const struct ov_object_list *segments,
+               ov_pack_table_fn *each, void *context, struct ov_object_list *added,
+               struct ov_repair_index_result *result, struct ov_error *err);
 
 #endif

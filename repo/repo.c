@@ -56,8 +56,8 @@ static enum ov_status make_cache_directory(struct ov_repo *repo, const char *par
     return status;
 }
 
-enum ov_status ov_repo_open(const struct ov_repo_options *options, struct ov_repo **out,
-                            struct ov_error *err)
+enum ov_status ov_repo_unlock(const struct ov_repo_options *options, struct ov_repo **out,
+                              struct ov_error *err)
 {
     OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = calloc(1, sizeof(*repo));
     if (!repo)
@@ -69,15 +69,30 @@ enum ov_status ov_repo_open(const struct ov_repo_options *options, struct ov_rep
         return ov_error_context(err, status, "%s", options->location);
     OV_TRY(ov_keys_unlock(repo->backend, &repo->config, options->credential, options->report,
                           &repo->keyring, repo->slot, err));
-    struct ov_txlog_options log_options = {
+    if (options->cache_directory)
+        (void)!make_cache_directory(repo, options->cache_directory);
+    *out = ov_steal(repo);
+    return OV_OK;
+}
+
+enum ov_status ov_repo_open_log(struct ov_repo *repo, const struct ov_repo_options *options,
+                                struct ov_error *err)
+{
+    const struct ov_txlog_options log_options = {
         .memory_directory = options->memory_directory,
         .accept_rollback = options->accept_rollback,
         .report = options->report,
     };
-    OV_TRY(
-        ov_txlog_open(repo->backend, &repo->config, repo->keyring, &log_options, &repo->log, err));
-    if (options->cache_directory)
-        (void)!make_cache_directory(repo, options->cache_directory);
+    return ov_txlog_open(repo->backend, &repo->config, repo->keyring, &log_options, &repo->log,
+                         err);
+}
+
+enum ov_status ov_repo_open(const struct ov_repo_options *options, struct ov_repo **out,
+                            struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_TRY(ov_repo_unlock(options, &repo, err));
+    OV_TRY(ov_repo_open_log(repo, options, err));
     *out = ov_steal(repo);
     return OV_OK;
 }

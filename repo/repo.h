@@ -43,6 +43,15 @@ OV_MUST_CHECK enum ov_status ov_repo_init(const struct ov_repo_options *options,
 OV_MUST_CHECK enum ov_status ov_repo_open(const struct ov_repo_options *options,
                                           struct ov_repo **out, struct ov_error *err);
 
+/*
+ * The two halves of it. Without its log a repository is good for repairing the log, and repo->log
+ * is NULL.
+ */
+OV_MUST_CHECK enum ov_status ov_repo_unlock(const struct ov_repo_options *options,
+                                            struct ov_repo **out, struct ov_error *err);
+OV_MUST_CHECK enum ov_status
+ov_repo_open_log(struct ov_repo *repo, const struct ov_repo_options *options, struct ov_error *err);
+
 /* Writes the file that gives a prune room on a full disk. Errors: those of storage. */
 OV_MUST_CHECK enum ov_status ov_repo_write_reserve(struct ov_backend *backend,
                                                    struct ov_error *err);

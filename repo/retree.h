@@ -29,6 +29,7 @@ struct ov_retree_result {
     struct ov_owned_sequence side;
     struct ov_snapshot_counts counts; /* those of ov_tree_builder_counts(); errors: all there are */
     uint64_t left_out;                /* paths that leaves_out() chose */
+    uint64_t still_linked;            /* files of which only some names were left out; warned of */
     uint64_t lost;                    /* what keeps_rest left out or had to do without */
 };
 

@@ -2,6 +2,7 @@
 
 #include "engine/msgpack_reader.h"
 #include "engine/msgpack_writer.h"
+#include "repo/pattern.h"
 #include "repo/texts.h"
 
 #include <stdlib.h>
@@ -23,6 +24,38 @@ void ov_snapshot_release(struct ov_snapshot *s)
     free(s->excludes);
     ov_snapshot_image_release(&s->image);
     *s = (struct ov_snapshot){0};
+}
+
+static enum ov_status copy_pattern(const char *pattern, char **out, struct ov_error *err)
+{
+    *out = strndup(pattern, OV_TEXT_MAX);
+    if (!*out)
+        return ov_fail_no_memory(err);
+    if (ov_text_is_valid((const uint8_t *)*out, strlen(*out)))
+        return OV_OK;
+    for (char *c = *out; *c; c++) {
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    }
+    return OV_OK;
+}
+
+enum ov_status ov_snapshot_add_excludes(struct ov_snapshot *s, const struct ov_patterns *patterns,
+                                        struct ov_error *err)
+{
+    if (patterns->count > MAX_EXCLUDES - s->exclude_count)
+        return ov_fail(err, OV_ERR_LIMIT, "more than %d patterns to be left out", MAX_EXCLUDES);
+    if (!patterns->count)
+        return OV_OK;
+    char **all = realloc(s->excludes, (s->exclude_count + patterns->count) * sizeof(*all));
+    if (!all)
+        return ov_fail_no_memory(err);
+    s->excludes = all;
+    for (size_t i = 0; i < patterns->count; i++) {
+        OV_TRY(copy_pattern(ov_patterns_text(patterns, i), &all[s->exclude_count], err));
+        s->exclude_count++;
+    }
+    return OV_OK;
 }
 
 /* The statistics in the order of their keys, from 1. */

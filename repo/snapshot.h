@@ -42,6 +42,15 @@ struct ov_snapshot {
 
 void ov_snapshot_release(struct ov_snapshot *snapshot);
 
+/*
+ * Adds patterns to those that were left out. What is no text (UTF-8) has '?' for what is none, and
+ * is cut off where texts end: they are for people. Errors: LIMIT (too many), NO_MEMORY.
+ */
+struct ov_patterns;
+OV_MUST_CHECK enum ov_status ov_snapshot_add_excludes(struct ov_snapshot *snapshot,
+                                                      const struct ov_patterns *patterns,
+                                                      struct ov_error *err);
+
 /* Appends the object. */
 OV_MUST_CHECK enum ov_status ov_snapshot_encode(const struct ov_snapshot *snapshot,
                                                 struct ov_buf *out, struct ov_error *err);

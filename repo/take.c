@@ -3,6 +3,7 @@
 #include "repo/identity.h"
 #include "repo/image/platform_tag.h"
 #include "repo/image/stored_stream.h"
+#include "repo/snapshot_load.h"
 #include "repo/texts.h"
 #include "repo/tree.h"
 #include "repo/tree_builder.h"
@@ -297,20 +298,9 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
 static enum ov_status make_record(struct take *take, struct ov_error *err)
 {
     struct ov_snapshot_record *record = &take->record;
-    const struct ov_take_result *result = take->result;
     ov_snapshot_record_release(record);
-    record->id = result->snapshot;
-    record->tree = result->tree;
-    record->time = take->snapshot.time;
-    record->time_ns = take->snapshot.time_ns;
-    record->size = result->counts.bytes;
-    record->files = result->counts.files;
-    record->errors = result->counts.errors;
+    OV_TRY(ov_snapshot_record_of(&take->snapshot, &take->result->snapshot, record, err));
     record->stored = ov_object_writer_totals(take->writer).stored_bytes;
-    OV_TRY(ov_text_copy(take->snapshot.name, &record->name, err));
-    OV_TRY(ov_text_copy(take->snapshot.host, &record->host, err));
-    OV_TRY(ov_labels_copy(take->snapshot.labels, take->snapshot.label_count, &record->labels, err));
-    record->label_count = take->snapshot.label_count;
     return ov_object_writer_packs(take->writer, &record->packs, &record->pack_count, err);
 }
 
@@ -375,15 +365,7 @@ static enum ov_status describe(struct take *take, struct ov_error *err)
     OV_TRY(ov_buf_append(&s->source, take->source.data, take->source.len, err));
     OV_TRY(ov_labels_copy(options->labels, options->label_count, &s->labels, err));
     s->label_count = options->label_count;
-    if (options->excludes && options->excludes->count) {
-        s->excludes = calloc(options->excludes->count, sizeof(*s->excludes));
-        if (!s->excludes)
-            return ov_fail_no_memory(err);
-        for (; s->exclude_count < options->excludes->count; s->exclude_count++)
-            OV_TRY(ov_text_copy(ov_patterns_text(options->excludes, s->exclude_count),
-                                &s->excludes[s->exclude_count], err));
-    }
-    return OV_OK;
+    return options->excludes ? ov_snapshot_add_excludes(s, options->excludes, err) : OV_OK;
 }
 
 static enum ov_status find_source(struct take *take, struct ov_error *err)

@@ -211,17 +211,23 @@ static enum ov_status load_checkpoint(struct ov_txlog *log, struct ov_error *err
     return OV_OK;
 }
 
+enum ov_status txlog_store_checkpoint(struct ov_backend *backend, const struct ov_keyring *keyring,
+                                      const struct ov_state *state, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    struct ov_path path = ov_path_of_number(OV_DIR_CHECKPOINTS, state->number);
+    OV_TRY(ov_checkpoint_encode(state, keyring, &file, err));
+    return backend->ops->replace(backend, path.text, ov_buf_view(&file), err);
+}
+
 /* A checkpoint is only a convenience: failing to write one is no failure. */
 static void maybe_write_checkpoint(struct ov_txlog *log)
 {
-    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
     OV_AUTO(txlog_numbers_release) struct txlog_numbers numbers = {0};
     struct ov_error problem;
-    struct ov_path path = ov_path_of_number(OV_DIR_CHECKPOINTS, log->state.number);
     if (log->state.number - log->checkpoint < CHECKPOINT_EVERY)
         return;
-    if (ov_checkpoint_encode(&log->state, log->keyring, &file, &problem) < 0 ||
-        log->backend->ops->replace(log->backend, path.text, ov_buf_view(&file), &problem) < 0 ||
+    if (txlog_store_checkpoint(log->backend, log->keyring, &log->state, &problem) < 0 ||
         txlog_list_checkpoints(log->backend, &numbers, &problem) < 0) {
         ov_report_warn(log->options.report, NULL, &problem);
         return;
@@ -335,15 +341,38 @@ enum ov_status ov_txlog_open(struct ov_backend *backend, const struct ov_config 
     return OV_OK;
 }
 
+enum ov_status txlog_of_state(struct ov_backend *backend, const struct ov_config *config,
+                              const struct ov_keyring *keyring, struct ov_state *state,
+                              struct ov_txlog **out, struct ov_error *err)
+{
+    struct ov_txlog *log = calloc(1, sizeof(*log));
+    if (!log)
+        return ov_fail_no_memory(err);
+    log->backend = backend;
+    log->keyring = keyring;
+    log->config = *config;
+    log->state = *state;
+    log->durable = state->number;
+    *state = (struct ov_state){0};
+    *out = log;
+    return OV_OK;
+}
+
 /* ---- Committing ---- */
+
+enum ov_status txlog_store_head(struct ov_backend *backend, const struct ov_keyring *keyring,
+                                const struct ov_log_point *point, struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    OV_TRY(ov_log_point_encode(OV_FILE_HEAD, point, keyring, &file, err));
+    return backend->ops->replace(backend, OV_PATH_HEAD, ov_buf_view(&file), err);
+}
 
 static void raise_head(struct ov_txlog *log)
 {
-    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
     struct ov_log_point point = {log->state.number, log->state.hash};
     struct ov_error problem;
-    if (ov_log_point_encode(OV_FILE_HEAD, &point, log->keyring, &file, &problem) < 0 ||
-        log->backend->ops->replace(log->backend, OV_PATH_HEAD, ov_buf_view(&file), &problem) < 0)
+    if (txlog_store_head(log->backend, log->keyring, &point, &problem) < 0)
         ov_report_warn(log->options.report, NULL, &problem);
 }
 
@@ -477,20 +506,25 @@ enum ov_status ov_txlog_commit(struct ov_txlog *log, uint64_t base, const char *
     return OV_OK;
 }
 
+enum ov_status txlog_make_first(const struct ov_config *config, const struct ov_keyring *keyring,
+                                const char *command, struct ov_buf *file, struct ov_id *hash,
+                                struct ov_error *err)
+{
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {.config = config->trailer};
+    OV_TRY(fill_in(&entry, command, err));
+    ov_random(entry.transaction, sizeof(entry.transaction));
+    return ov_log_file_encode(&entry, keyring, file, hash, err);
+}
+
 enum ov_status ov_txlog_create(struct ov_backend *backend, const struct ov_config *config,
                                const struct ov_keyring *keyring, struct ov_error *err)
 {
-    OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {.config = config->trailer};
     OV_AUTO(ov_buf_release) struct ov_buf file = {0};
-    OV_AUTO(ov_buf_release) struct ov_buf head = {0};
     struct ov_path path = ov_path_of_number(OV_DIR_LOG, 0);
     struct ov_log_point point = {0};
-    OV_TRY(fill_in(&entry, "init", err));
-    ov_random(entry.transaction, sizeof(entry.transaction));
-    OV_TRY(ov_log_file_encode(&entry, keyring, &file, &point.hash, err));
-    OV_TRY(ov_log_point_encode(OV_FILE_HEAD, &point, keyring, &head, err));
+    OV_TRY(txlog_make_first(config, keyring, "init", &file, &point.hash, err));
     OV_TRY(backend->ops->create(backend, path.text, ov_buf_view(&file), err));
-    OV_TRY(backend->ops->replace(backend, OV_PATH_HEAD, ov_buf_view(&head), err));
+    OV_TRY(txlog_store_head(backend, keyring, &point, err));
     /* Once config is there, the rest must be. */
     return backend->ops->sync(backend, OV_PATH_HEAD, err);
 }

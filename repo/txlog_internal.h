@@ -50,6 +50,32 @@ OV_MUST_CHECK enum ov_status txlog_list_checkpoints(struct ov_backend *backend,
 OV_MUST_CHECK enum ov_status txlog_read_checkpoint(const struct ov_txlog *log, uint64_t number,
                                                    struct ov_state *out, struct ov_error *err);
 
+/* Writes the checkpoint of a state, or the head. Errors: those of storage, LIMIT. */
+OV_MUST_CHECK enum ov_status txlog_store_checkpoint(struct ov_backend *backend,
+                                                    const struct ov_keyring *keyring,
+                                                    const struct ov_state *state,
+                                                    struct ov_error *err);
+OV_MUST_CHECK enum ov_status txlog_store_head(struct ov_backend *backend,
+                                              const struct ov_keyring *keyring,
+                                              const struct ov_log_point *point,
+                                              struct ov_error *err);
+
+/* Appends the file of entry 0 of a repository with this config. */
+OV_MUST_CHECK enum ov_status txlog_make_first(const struct ov_config *config,
+                                              const struct ov_keyring *keyring, const char *command,
+                                              struct ov_buf *file, struct ov_id *hash,
+                                              struct ov_error *err);
+
+/*
+ * A log that is at this state, which it takes over, whatever its files say: for repairs, which have
+ * to look into packs while the log cannot be opened. Nothing can be committed to it.
+ */
+OV_MUST_CHECK enum ov_status txlog_of_state(struct ov_backend *backend,
+                                            const struct ov_config *config,
+                                            const struct ov_keyring *keyring,
+                                            struct ov_state *state, struct ov_txlog **out,
+                                            struct ov_error *err);
+
 /* Applies an entry that lies in the log to `state`, after checking that it belongs there. */
 OV_MUST_CHECK enum ov_status txlog_apply_entry(const struct ov_config *config,
                                                struct ov_state *state, bool is_empty,

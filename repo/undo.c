@@ -1,6 +1,6 @@
 #include "repo/undo.h"
 
-#include "repo/reach.h"
+#include "repo/closure.h"
 
 #include <stdlib.h>
 
@@ -20,9 +20,7 @@ struct undo {
     uint64_t fingerprint; /* of snapshots and tags when this began */
     struct candidate *candidates;
     size_t count;
-    uint8_t *is_needed; /* by pack number, while one of them is walked */
-    uint64_t admitted_number;
-    bool is_admitted;
+    struct ov_closure *closure; /* NULL until it is needed */
 };
 
 void ov_undo_result_release(struct ov_undo_result *result)
@@ -42,7 +40,7 @@ static void release_undo(struct undo *u)
 {
     clear_candidates(u);
     ov_state_release(&u->target);
-    free(u->is_needed);
+    ov_closure_close(u->closure);
 }
 
 /* Does not depend on the order, which differs between a replay and a checkpoint. */
@@ -109,87 +107,16 @@ static bool all_packs_live(const struct ov_state *state, const struct ov_snapsho
     return record->pack_count > 0;
 }
 
-static enum ov_status note_needed(void *context, const struct ov_location *at, struct ov_error *err)
-{
-    struct undo *u = context;
-    (void)err;
-    u->is_needed[at->pack_number] = 1;
-    return OV_OK;
-}
-
-/* Copies in condemned packs count, too: what may be revived is there. */
-static enum ov_status admit_condemned(struct undo *u, struct ov_error *err)
-{
-    OV_TRY(ov_repo_load_index(u->repo, err));
-    struct ov_lookup *lookup = u->repo->lookup;
-    const struct ov_state *state = ov_repo_state(u->repo);
-    if (u->is_admitted && u->admitted_number == u->repo->index_number)
-        return OV_OK;
-    uint32_t count = ov_lookup_pack_count(lookup);
-    for (uint32_t i = 0; i < count; i++) {
-        struct ov_id name;
-        OV_TRY(ov_lookup_pack_name(lookup, i, &name, err));
-        if (ov_state_object(state, &name) == OV_OBJECT_CONDEMNED)
-            ov_lookup_admit(lookup, i);
-    }
-    free(u->is_needed);
-    u->is_needed = malloc(count + 1);
-    if (!u->is_needed)
-        return ov_fail_no_memory(err);
-    u->is_admitted = true;
-    u->admitted_number = u->repo->index_number;
-    return OV_OK;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return ov_id_compare(a, b);
-}
-
-/* Two tables may know one pack: each name once. */
-static enum ov_status take_needed(struct undo *u, struct ov_snapshot_record *record,
-                                  struct ov_error *err)
-{
-    uint32_t count = ov_lookup_pack_count(u->repo->lookup);
-    size_t used = 0, unique = 0;
-    for (uint32_t i = 0; i < count; i++)
-        used += u->is_needed[i];
-    struct ov_id *names = malloc((used + 1) * sizeof(*names));
-    if (!names)
-        return ov_fail_no_memory(err);
-    free(record->packs);
-    record->packs = names;
-    record->pack_count = 0;
-    used = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        if (u->is_needed[i])
-            OV_TRY(ov_lookup_pack_name(u->repo->lookup, i, &names[used++], err));
-    }
-    if (used)
-        qsort(names, used, sizeof(*names), compare_names);
-    for (size_t i = 0; i < used; i++) {
-        if (!i || !ov_id_equal(&names[i], &names[unique - 1]))
-            names[unique++] = names[i];
-    }
-    record->pack_count = unique;
-    return OV_OK;
-}
-
 /* Walks all that a snapshot needs; its record names the packs then. */
 static enum ov_status walk(struct undo *u, struct candidate *candidate, struct ov_error *err)
 {
-    OV_AUTO(ov_reach_close_auto) struct ov_reach *reach = NULL;
     struct ov_snapshot_record *record = &candidate->record;
-    const struct ov_reach_options options = {
-        .context = u,
-        .marked = note_needed,
-        .report = u->options->report,
-    };
+    struct ov_id *packs;
+    size_t count;
     struct ov_error problem;
-    OV_TRY(admit_condemned(u, err));
-    memset(u->is_needed, 0, ov_lookup_pack_count(u->repo->lookup));
-    OV_TRY(ov_reach_open(u->repo, &options, &reach, err));
-    enum ov_status status = ov_reach_mark(reach, OV_ROLE_SNAPSHOT, &record->id, &problem);
+    if (!u->closure)
+        OV_TRY(ov_closure_open(u->repo, u->options->report, &u->closure, err));
+    enum ov_status status = ov_closure_packs(u->closure, &record->id, &packs, &count, &problem);
     if (status == OV_ERR_CORRUPT) {
         note_gone(u, candidate, problem.message);
         return OV_OK;
@@ -198,7 +125,10 @@ static enum ov_status walk(struct undo *u, struct candidate *candidate, struct o
         *err = problem;
         return status;
     }
-    return take_needed(u, record, err);
+    free(record->packs);
+    record->packs = packs;
+    record->pack_count = count;
+    return OV_OK;
 }
 
 static enum ov_status find_candidates(struct undo *u, struct ov_error *err)

@@ -5,6 +5,7 @@
 #include "repo/image/known_image.h"
 #include "repo/image/platform_tag.h"
 #include "repo/image/stored_stream.h"
+#include "repo/snapshot_load.h"
 #include "repo/texts.h"
 
 #include <stdlib.h>
@@ -111,25 +112,6 @@ static enum ov_status describe_image(struct import *import, const struct ov_imag
     return OV_OK;
 }
 
-static enum ov_status make_record(const struct import *import, struct made *made,
-                                  struct ov_error *err)
-{
-    const struct ov_snapshot *s = &made->snapshot;
-    struct ov_snapshot_record *record = &made->record;
-    record->tree = s->tree;
-    record->time = s->time;
-    record->time_ns = s->time_ns;
-    record->size = s->counts.bytes;
-    record->files = s->counts.files;
-    record->errors = s->counts.errors;
-    OV_TRY(ov_text_copy(s->name, &record->name, err));
-    OV_TRY(ov_text_copy(s->host, &record->host, err));
-    OV_TRY(ov_labels_copy(s->labels, s->label_count, &record->labels, err));
-    record->label_count = s->label_count;
-    (void)import;
-    return ov_layer_keys_of_image(&s->image, &record->layers, &record->layer_count, err);
-}
-
 /* ---- One image ---- */
 
 static enum ov_status import_one(struct import *import, size_t i, struct ov_error *err)
@@ -163,11 +145,10 @@ static enum ov_status import_one(struct import *import, size_t i, struct ov_erro
     s->counts.bytes_new = ov_object_writer_totals(import->writer).new_bytes - new_bytes;
     OV_TRY(ov_snapshot_encode(s, &bytes, err));
     OV_TRY(ov_tree_store_object(import->writer, OV_KIND_SNAPSHOT, ov_buf_view(&bytes),
-                                &made->record.id, err));
-    result->snapshot = made->record.id;
+                                &result->snapshot, err));
     result->tree = s->tree;
     result->counts = s->counts;
-    return make_record(import, made, err);
+    return ov_snapshot_record_of(s, &result->snapshot, &made->record, err);
 }
 
 /* ---- The commit ---- */

@@ -37,10 +37,10 @@ enum ov_status ov_layer_keys_of_image(const struct ov_snapshot_image *image,
     return OV_OK;
 }
 
-/* Whether the log says that a snapshot has exactly the layers of an image. */
+/* Whether the log says that a snapshot has exactly the layers of an image, and lost nothing. */
 static bool has_layers(const struct ov_snapshot_record *record, const struct ov_image *image)
 {
-    if (record->layer_count != image->layer_count)
+    if (record->layer_count != image->layer_count || record->errors)
         return false;
     for (size_t i = 0; i < image->layer_count; i++) {
         if (memcmp(record->layers[i].bytes, image->parsed.diff_ids[i].bytes,
@@ -82,19 +82,20 @@ static enum ov_status take_layers(const struct ov_import_pass *pass,
     return OV_OK;
 }
 
-static enum ov_status try_snapshot(const struct ov_import_pass *pass,
-                                   const struct ov_snapshot_record *record,
+static enum ov_status try_snapshot(const struct ov_import_pass *pass, struct ov_id id,
                                    struct ov_objects *objects, struct ov_snapshot *snapshot,
                                    bool *is_known, struct ov_error *err)
 {
     OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
     OV_AUTO(ov_snapshot_release) struct ov_snapshot known = {0};
-    enum ov_status status = ov_objects_load(objects, OV_KIND_SNAPSHOT, &record->id, &bytes, err);
+    enum ov_status status = ov_objects_load(objects, OV_KIND_SNAPSHOT, &id, &bytes, err);
     if (status == OV_ERR_CORRUPT)
         return OV_OK; /* damaged or gone: the layers are there to be read */
     OV_TRY(status);
     OV_TRY(ov_snapshot_decode(ov_buf_view(&bytes), &known, err));
-    if (!is_same(&known.image, &snapshot->image))
+    /* Loading may have read the log again. */
+    const struct ov_snapshot_record *record = ov_state_snapshot(ov_repo_state(pass->repo), &id);
+    if (!record || !is_same(&known.image, &snapshot->image))
         return OV_OK;
     OV_TRY(ov_object_writer_rely(pass->writer, record, is_known, err));
     if (!*is_known)
@@ -113,15 +114,12 @@ enum ov_status ov_known_image_take(const struct ov_import_pass *pass, struct ov_
     const struct ov_state *state = ov_repo_state(pass->repo);
     *is_known = false;
     for (size_t i = state->snapshot_count; i-- > 0 && !*is_known;) {
-        if (i >= state->snapshot_count || pass->image->layer_count == 0 ||
+        if (pass->image->layer_count == 0 || i >= state->snapshot_count ||
             !has_layers(&state->snapshots[i], pass->image))
             continue;
-        /* A copy, for the state may change while objects are read. */
-        OV_AUTO(ov_snapshot_record_release) struct ov_snapshot_record record = {0};
-        OV_TRY(ov_snapshot_record_copy(&state->snapshots[i], &record, err));
         if (!objects)
             OV_TRY(ov_objects_open(pass->repo, OBJECT_CACHE, &objects, err));
-        OV_TRY(try_snapshot(pass, &record, objects, snapshot, is_known, err));
+        OV_TRY(try_snapshot(pass, state->snapshots[i].id, objects, snapshot, is_known, err));
     }
     return OV_OK;
 }

@@ -381,6 +381,44 @@ START_TEST(an_index_that_was_loaded_anew_is_followed)
 }
 END_TEST
 
+static size_t count_packs_of(struct fixture *f, uint32_t part)
+{
+    struct ov_id *names = NULL;
+    size_t count;
+    TEST_OK(ov_object_writer_packs_of(f->writer, part, &names, &count, &test_error));
+    free(names);
+    return count;
+}
+
+START_TEST(each_part_has_packs_of_its_own)
+{
+    FIXTURE;
+    struct ov_id name;
+    for (uint64_t i = 0; i < 3; i++) {
+        put(&f, i);
+        TEST_OK(commit(&f));
+        open_writer(&f, false, 0);
+    }
+    ck_assert_uint_eq(ov_object_writer_begin_part(f.writer), 1);
+    ck_assert(has(&f, 0) && has(&f, 1) && has(&f, 0));
+    ck_assert_uint_eq(ov_object_writer_begin_part(f.writer), 2);
+    ck_assert(has(&f, 1));
+    ck_assert_uint_eq(ov_object_writer_begin_part(f.writer), 3);
+    ck_assert(has(&f, 1) && has(&f, 2));
+    ck_assert(put(&f, 9));
+    TEST_OK(ov_object_writer_flush(f.writer, &test_error));
+    ck_assert_uint_eq(count_packs_of(&f, 1), 3);
+    ck_assert_uint_eq(count_packs_of(&f, 2), 2);
+    ck_assert_uint_eq(count_packs_of(&f, 3), 3);
+    ck_assert_uint_eq(count_packs(&f, &name), 4);
+    TEST_OK(ov_object_writer_recover(f.writer, &test_error));
+    ck_assert_uint_eq(count_packs(&f, &name), 0);
+    ck_assert_uint_eq(ov_object_writer_begin_part(f.writer), 1);
+    ck_assert(has(&f, 2));
+    ck_assert_uint_eq(count_packs_of(&f, 1), 1);
+}
+END_TEST
+
 /* Storage fails at every call in turn: no crash, and what was committed before stays. */
 START_TEST(no_single_failure_harms_what_is_there)
 {
@@ -443,6 +481,7 @@ int main(void)
         an_upload_that_was_condemned_is_made_again,
         a_delta_without_its_base_does_not_count,
         an_index_that_was_loaded_anew_is_followed,
+        each_part_has_packs_of_its_own,
         no_single_failure_harms_what_is_there,
         no_memory_is_a_status,
     };

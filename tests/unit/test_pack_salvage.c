@@ -184,6 +184,22 @@ START_TEST(a_pack_without_its_header_gives_everything)
 }
 END_TEST
 
+START_TEST(the_kind_need_not_be_known)
+{
+    OV_AUTO(free_fixture) struct fixture f = {.keyring = test_keyring()};
+    struct found found = {0};
+    struct ov_bytes view;
+    fill(&f, OV_PACK_META);
+    memset(f.file.data, 0, OV_HEADER_SIZE);
+    struct ov_source source = test_source(&view, &f.file);
+    struct ov_salvage_options options = {.name = *ov_pack_writer_name(f.pack.writer),
+                                         .kind = OV_PACK_DATA};
+    TEST_OK(
+        ov_pack_salvage(&source, &options, f.keyring, note_frame, &found, &result, &test_error));
+    ck_assert_uint_eq(found.frames, 15);
+}
+END_TEST
+
 /* Two packs were exchanged: each gives what it holds, whatever the index says of its name. */
 START_TEST(another_pack_under_this_name_gives_what_it_holds)
 {
@@ -263,6 +279,7 @@ int main(void)
         a_truncated_pack_gives_its_beginning,
         frames_are_walked_by_their_lengths,
         a_pack_without_its_header_gives_everything,
+        the_kind_need_not_be_known,
         another_pack_under_this_name_gives_what_it_holds,
         bytes_of_no_pack_give_nothing,
         a_read_that_fails_is_no_damage,

@@ -396,6 +396,86 @@ START_TEST(two_prunes_do_not_give_up_both_copies)
 }
 END_TEST
 
+/* ---- Deltas, which no writer makes yet ---- */
+
+/* Two similar files, each of one chunk. */
+static struct ov_bytes similar(unsigned number)
+{
+    static uint8_t bytes[2][9000];
+    struct test_random random = test_random_of(7);
+    test_random_fill(&random, bytes[number], sizeof(bytes[number]));
+    bytes[number][4000] ^= (uint8_t)number;
+    return ov_bytes_of(bytes[number], sizeof(bytes[number]));
+}
+
+static void add_pack(struct fixture *f, struct test_pack *pack)
+{
+    const struct test_pack *packs = pack;
+    test_pack_finish(pack);
+    test_repo_add_packs(f->repo, &packs, 1, NULL);
+    test_pack_release(pack);
+}
+
+static void take_similar(struct fixture *f)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct ov_bytes bytes = similar(i);
+        test_file_write(test_scan_path(&f->source, i ? "y" : "x").text, bytes.data, bytes.len);
+    }
+    take_on(f, f->repo, "image:1");
+}
+
+/* A pack with one of them as a delta of the other. */
+static void add_delta(struct fixture *f, unsigned number)
+{
+    struct test_pack pack;
+    test_pack_begin(&pack, f->repo->keyring, OV_PACK_DATA);
+    test_pack_add_delta(&pack, OV_KIND_DATA, similar(number), similar(!number), 1);
+    add_pack(f, &pack);
+}
+
+START_TEST(deltas_of_each_other_do_not_replace_what_is_whole)
+{
+    FIXTURE;
+    take_similar(&f);
+    add_delta(&f, 0);
+    add_delta(&f, 1);
+    f.options.max_unused = 0;
+    TEST_OK(prune(&f));
+    ck_assert_uint_eq(f.result.plan.dead.packs, 2);
+    ck_assert_uint_eq(read_everything(&f), 1);
+}
+END_TEST
+
+/* The whole copy of one lies in the pack that is given up: what is moved is a delta. */
+START_TEST(a_delta_is_moved_with_its_base)
+{
+    FIXTURE;
+    struct test_pack whole;
+    take_similar(&f);
+    add_delta(&f, 1);
+    test_pack_begin(&whole, f.repo->keyring, OV_PACK_DATA);
+    test_pack_add(&whole, OV_KIND_DATA, similar(0));
+    test_pack_add(&whole, OV_KIND_DATA, ov_bytes_of("nobody needs this", 17));
+    add_pack(&f, &whole);
+    OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
+    TEST_OK(ov_txlog_read(f.repo->log, 1, &entry, &test_error));
+    for (size_t i = 0; i < entry.added.count; i++) {
+        if (entry.added.items[i].type == OV_OBJECT_DATA_PACK)
+            TEST_OK(ov_txlog_commit(f.repo->log, ov_repo_state(f.repo)->number, "prune",
+                                    condemn_pack, &entry.added.items[i], &test_error));
+    }
+    ck_assert_uint_eq(read_everything(&f), 1);
+    f.options.max_unused = 0;
+    TEST_OK(prune(&f));
+    ck_assert_uint_ge(f.result.plan.rewrite.packs, 1);
+    ck_assert_uint_eq(read_everything(&f), 1);
+    TEST_OK(prune(&f));
+    ck_assert_uint_eq(f.result.plan.chunks, f.result.plan.chunks_needed);
+    ck_assert_uint_eq(read_everything(&f), 1);
+}
+END_TEST
+
 /* ---- Grace ---- */
 
 START_TEST(unfinished_uploads_go_when_they_are_old)
@@ -550,6 +630,8 @@ int main(void)
         another_prune_in_between_is_no_matter,
         of_several_copies_one_stays,
         two_prunes_do_not_give_up_both_copies,
+        deltas_of_each_other_do_not_replace_what_is_whole,
+        a_delta_is_moved_with_its_base,
         unfinished_uploads_go_when_they_are_old,
         what_was_condemned_is_kept_for_the_grace_period,
         trees_that_cannot_be_read_stop_it,

@@ -331,6 +331,7 @@ START_TEST(paths_are_left_out_with_all_below_them)
                                         "/large 5000+5 5010+5 5020+5 … 512 holes\n"
                                         "/large 10120+5 10130+5 10140+5 … 88 holes\n");
     ck_assert(counts->errors == 0 && counts->files == 2 && counts->bytes == 75300);
+    ck_assert_uint_eq(f.result.left_out, 3);
 }
 END_TEST
 
@@ -444,6 +445,8 @@ START_TEST(the_next_member_of_a_group_leads)
                                         "/three security.selinux=20\n"
                                         "/three 5000+5 5010+5\n");
     ck_assert(f.result.counts.files == 2 && f.result.counts.bytes == 75301);
+    ck_assert_uint_eq(f.result.still_linked, 1);
+    ck_assert_ptr_nonnull(strstr(warnings(&f), "/three: stays, as a hard link"));
     LEFT_OUT(f, "d", "three");
     ck_assert_str_eq(retree(&f, false), "/ directory 755\n"
                                         "/two file 644 75300 5000 z70000 300\n"
@@ -463,6 +466,10 @@ START_TEST(the_next_member_of_a_group_leads)
                                         "/d/one 5000+5 5010+5\n");
     LEFT_OUT(f, "d", "three", "two");
     ck_assert_str_eq(retree(&f, false), "/ directory 755\n/very file 644 1 'x'\n--\n");
+    ck_assert_uint_eq(f.result.still_linked, 1);
+    LEFT_OUT(f, "d", "three", "two", "very");
+    ck_assert_str_eq(retree(&f, false), "/ directory 755\n--\n");
+    ck_assert_uint_eq(f.result.still_linked, 0);
 }
 END_TEST
 

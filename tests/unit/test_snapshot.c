@@ -1,6 +1,7 @@
 /* Snapshot objects, their records in the log, and items of the side object. */
 #include "engine/msgpack_reader.h"
 #include "engine/msgpack_writer.h"
+#include "repo/pattern.h"
 #include "repo/snapshot.h"
 #include "repo/texts.h"
 #include "tests/support/failing_alloc.h"
@@ -60,6 +61,31 @@ START_TEST(snapshots_come_back)
         ck_assert_int_eq(decode(ov_bytes_of(bytes.data, len)), OV_ERR_CORRUPT);
     TEST_OK(ov_buf_append(&bytes, "", 1, &test_error));
     ck_assert_int_eq(decode(ov_buf_view(&bytes)), OV_ERR_CORRUPT);
+}
+END_TEST
+
+/* Patterns are bytes, and of any length. */
+START_TEST(patterns_are_recorded_as_text)
+{
+    OV_AUTO(ov_snapshot_release) struct ov_snapshot s = make_snapshot(), back = {0};
+    OV_AUTO(ov_patterns_release) struct ov_patterns patterns = {0};
+    OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
+    char text[6000];
+    memset(text, 'x', sizeof(text));
+    memcpy(text + OV_TEXT_MAX - 1, "\xc3\xa4", 2);
+    text[sizeof(text) - 1] = '\0';
+    TEST_OK(ov_patterns_add(&patterns, "/\xc3\xa4", &test_error));
+    TEST_OK(ov_patterns_add(&patterns, "b\xff*", &test_error));
+    TEST_OK(ov_patterns_add(&patterns, text, &test_error));
+    TEST_OK(ov_snapshot_add_excludes(&s, &patterns, &test_error));
+    TEST_OK(ov_snapshot_encode(&s, &bytes, &test_error));
+    TEST_OK(ov_snapshot_decode(ov_buf_view(&bytes), &back, &test_error));
+    ck_assert_uint_eq(back.exclude_count, 5);
+    ck_assert_str_eq(back.excludes[1], "/a");
+    ck_assert_str_eq(back.excludes[2], "/\xc3\xa4");
+    ck_assert_str_eq(back.excludes[3], "b?*");
+    ck_assert_uint_eq(strlen(back.excludes[4]), OV_TEXT_MAX);
+    ck_assert_int_eq(back.excludes[4][OV_TEXT_MAX - 1], '?');
 }
 END_TEST
 
@@ -287,10 +313,15 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {
-        snapshots_come_back,           an_inline_side_is_kept,
-        snapshots_are_strict_and_open, records_come_back_and_copy_deeply,
-        records_are_strict_and_open,   side_items_come_back,
-        side_items_are_strict,         a_side_item_has_a_bounded_number_of_holes,
+        snapshots_come_back,
+        patterns_are_recorded_as_text,
+        an_inline_side_is_kept,
+        snapshots_are_strict_and_open,
+        records_come_back_and_copy_deeply,
+        records_are_strict_and_open,
+        side_items_come_back,
+        side_items_are_strict,
+        a_side_item_has_a_bounded_number_of_holes,
         no_memory_is_a_status,
     };
     return test_main("snapshot", tests, OV_ARRAY_LEN(tests));
