@@ -18,7 +18,8 @@ void ov_objects_close(struct ov_objects *objects);
 OV_DEFINE_AUTO(ov_objects_close_auto, struct ov_objects, ov_objects_close)
 
 /*
- * Replaces the contents of `out` by the object's plain bytes, whose id was verified.
+ * Replaces the contents of `out` by the object's plain bytes, whose id was verified. Where a copy
+ * cannot be read, others are tried.
  * Errors: CORRUPT (missing or damaged, with the file's name), UNSUPPORTED, IO, NO_MEMORY.
  */
 OV_MUST_CHECK enum ov_status ov_objects_load(struct ov_objects *objects, enum ov_kind kind,
