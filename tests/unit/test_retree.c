@@ -741,28 +741,6 @@ START_TEST(a_lost_side_object_is_done_without)
 }
 END_TEST
 
-static enum ov_status wrong(void *context, const struct ov_node *node, struct ov_error *err)
-{
-    (void)context;
-    return node->size > 20000 ? ov_fail(err, OV_ERR_CORRUPT, "not good") : OV_OK;
-}
-
-START_TEST(contents_can_be_known_to_be_wrong)
-{
-    FIXTURE;
-    struct ov_tree tree = {0};
-    add_all_kinds(&f);
-    store(&f);
-    TEST_OK(try_retree(&f, true, &test_error));
-    ov_retree_result_release(&f.result);
-    f.options.examine = wrong;
-    TEST_OK(ov_tree_load(f.objects, &f.tree, &tree, &test_error));
-    TEST_OK(ov_retree(&tree, &f.side.sequence, &f.options, &f.result, &test_error));
-    ov_tree_release(&tree);
-    ck_assert_str_eq(warnings(&f), "/large: not good\n");
-}
-END_TEST
-
 /* ---- Failures ---- */
 
 static enum ov_status once(void *context, struct ov_error *err)
@@ -821,7 +799,6 @@ int main(void)
         of_a_lost_root_nothing_can_be_kept,
         without_the_table_links_are_files,
         a_lost_side_object_is_done_without,
-        contents_can_be_known_to_be_wrong,
         no_memory_is_a_status,
         it_can_be_interrupted,
     };
