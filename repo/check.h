@@ -6,6 +6,15 @@
 
 #include "repo/repo.h"
 
+/* What a fault lies in, and so what mends it. */
+enum ov_check_place {
+    OV_CHECK_LOG,
+    OV_CHECK_INDEX,
+    OV_CHECK_PACK,
+    OV_CHECK_OTHER, /* keys, config, reserve: the message says what to do */
+    OV_CHECK_PLACES,
+};
+
 struct ov_check_options {
     bool read_data;
     double subset; /* share of the packs' bytes to read, with read_data: up to 1; 0: all */
