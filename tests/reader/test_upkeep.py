@@ -114,8 +114,9 @@ def run(binary, work):
     check(root, PASSWORD, notes.append)
     expect(not notes, f"the reader says {notes}")
     program.must(root, "check", "--read-data")
-    names = program.must(root, "ls", "layers:1")
-    expect(b"id_secret" not in names and b".profile" in names, names)
+    names = program.must(root, "ls", "layers:1", "/root")
+    expect(b".ssh" in names and b".profile" in names, names)
+    expect(not program.must(root, "ls", "layers:1", "/root/.ssh"), "something is left there")
     program.must(root, "export", "layers:1", f"oci:{os.path.join(work, 'out')}:v1")
     print("passed  nothing is left of a secret")
     return 0
