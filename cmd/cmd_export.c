@@ -79,12 +79,14 @@ static enum ov_status list_platforms(struct ov_session *session,
     const struct ov_snapshot_record **records = calloc(state->tag_count + 1, sizeof(*records));
     if (!records)
         return ov_fail_no_memory(err);
+    *out = records;
     records[(*count)++] = record;
     for (size_t i = 0; args.all_platforms && tag && i < state->tag_count; i++) {
-        if (ov_platform_tag_is_of(state->tags[i].name, tag))
-            records[(*count)++] = ov_state_snapshot(state, &state->tags[i].snapshot);
+        if (!ov_platform_tag_is_of(state->tags[i].name, tag))
+            continue;
+        records[*count] = ov_state_snapshot(state, &state->tags[i].snapshot);
+        OV_TRY(ov_session_keep(session, &records[(*count)++], NULL, err));
     }
-    *out = records;
     return OV_OK;
 }
 

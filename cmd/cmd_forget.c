@@ -243,33 +243,18 @@ static enum ov_status print_json(const struct plan *plan, struct ov_error *err)
     struct ov_json json;
     for (size_t i = 0; i < plan->count; i++) {
         const struct decision *decision = &plan->decisions[i];
-        json_t *reasons = json_array();
-        for (size_t k = 0; reasons && k < decision->reason_count; k++) {
-            if (json_array_append_new(reasons,
-                                      ov_json_string(ov_bytes_of_string(decision->reasons[k])))) {
-                json_decref(reasons);
-                reasons = NULL;
-            }
-        }
         ov_json_init(&json, decision->is_kept ? "kept" : "forgotten");
         ov_json_id(&json, "snapshot_id", &decision->record.id);
         ov_json_text(&json, "made_as", decision->record.name);
         ov_json_time(&json, "time", decision->record.time, decision->record.time_ns);
         ov_json_text(&json, "host", decision->record.host);
-        ov_json_value(&json, "reasons", reasons);
+        ov_json_value(&json, "reasons", ov_json_texts(decision->reasons, decision->reason_count));
         OV_TRY(ov_json_print(&json, stdout, err));
-    }
-    json_t *tags = json_array();
-    for (size_t i = 0; tags && i < plan->tag_count; i++) {
-        if (json_array_append_new(tags, ov_json_string(ov_bytes_of_string(plan->tags[i])))) {
-            json_decref(tags);
-            tags = NULL;
-        }
     }
     ov_json_init(&json, "summary");
     ov_json_number(&json, "kept", plan->count - plan->forgotten);
     ov_json_number(&json, "forgotten", plan->forgotten);
-    ov_json_value(&json, "tags_removed", tags);
+    ov_json_value(&json, "tags_removed", ov_json_texts(plan->tags, plan->tag_count));
     ov_json_bool(&json, "dry_run", args.is_dry_run);
     return ov_json_print(&json, stdout, err);
 }

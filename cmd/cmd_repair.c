@@ -8,6 +8,7 @@ struct ov_repair_arguments ov_repair_arguments;
 
 static const struct ov_action actions[] = {
     {"index", "", "make the index anew from the packs"},
+    {"log", "", "make a repository open again whose log is damaged"},
     {"packs", "[PACK...]", "save what is whole in damaged packs, and give up the rest"},
     {0},
 };
@@ -15,6 +16,7 @@ static const struct ov_action actions[] = {
 static enum ov_status (*const runs[])(struct ov_session *session, int argc, char **argv,
                                       struct ov_error *err) = {
     ov_repair_index_run,
+    ov_repair_log_run,
     ov_repair_packs_run,
 };
 
@@ -56,6 +58,8 @@ static const struct ov_option options_table[] = {
 static const char *const examples[] = {
     "segments of the index are missing or damaged",
     "ociv2 repair index",
+    "the log is damaged, and nothing opens the repository",
+    "ociv2 repair log --dry-run && ociv2 repair log",
     "packs are missing or damaged: what would be lost?",
     "ociv2 repair packs --dry-run",
     "chunks are missing, and another place has them",
@@ -71,9 +75,10 @@ const struct ov_command ov_command_repair = {
     .max_arguments = OV_MANY_ARGUMENTS,
     .description =
         "Run 'ociv2 check' first: it says what is damaged. Make a copy of the repository if you "
-        "can. Others may go on working meanwhile. A repair that is interrupted harms nothing; run "
-        "it again. Nothing is thrown away that could still be of use: damaged files are kept in "
-        "the folder damaged/ of the repository until you delete them.\n\n"
+        "can. Others may go on working meanwhile, but not during 'repair log'. A repair that is "
+        "interrupted harms nothing; run it again. Nothing is thrown away that could still be of "
+        "use: damaged files are kept in the folder damaged/ of the repository until you delete "
+        "them.\n\n"
         "With --from what snapshots need and the repository has lost is stored anew from any place "
         "that still holds it: another repository, a directory such as a restored image or the "
         "root filesystem it was made of, or oci:, oci-archive:, docker-archive: and dir: as "

@@ -155,8 +155,6 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     OV_TRY(ov_restore(session->repo, &snapshot->id, &options, &result, err));
     double seconds = ov_clock() - start;
     ov_session_end_progress(session);
-    /* Reading may have replayed the log: the record is looked up again. */
-    OV_TRY(ov_image_argument(session, argv[0], &snapshot, NULL, err));
     if (ov_globals.is_json)
         OV_TRY(print_json(&result, snapshot, argv[1], seconds, err));
     else

@@ -25,6 +25,7 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_tag,
     &ov_command_untag,
     &ov_command_forget,
+    &ov_command_rewrite,
     /* Repository */
     &ov_command_init,
     &ov_command_log,
@@ -65,7 +66,8 @@ const struct ov_option ov_global_options[] = {
     OV_FLAG(0, "json", &ov_globals.is_json, "print JSON, one object per line"),
     OV_FLAG('q', "quiet", &ov_globals.is_quiet, "print neither summaries nor progress"),
     OV_COUNT('v', "verbose", &ov_globals.verbosity,
-             "name each file that snapshot finds new or changed, or that restore writes"),
+             "name each file that snapshot finds new or changed, that restore writes, or rewrite "
+             "leaves out"),
     OV_CHOICE(0, "color", "WHEN", &ov_globals.color, color_choices,
               "use colours auto (on terminals), always or never"),
     OV_FLAG('h', "help", &ov_globals.wants_help, "print help for the command and stop"),
@@ -102,7 +104,7 @@ static const char *advice_on(const char *name)
         {{"mount"},
          "mounting is not there yet: 'ociv2 ls', 'find' and 'dump' look into images, 'ociv2 "
          "restore' writes them out"},
-        {{"rewrite", "recover"}, "this is not there yet"},
+        {{"recover"}, "this is not there yet"},
         {{"sync", "mirror", "replicate"},
          "'ociv2 copy' copies images between repositories, and only what is missing"},
         {{"rm", "rmi", "delete"},

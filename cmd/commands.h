@@ -26,6 +26,7 @@ extern const struct ov_command ov_command_ls;
 extern const struct ov_command ov_command_prune;
 extern const struct ov_command ov_command_repair;
 extern const struct ov_command ov_command_restore;
+extern const struct ov_command ov_command_rewrite;
 extern const struct ov_command ov_command_snapshot;
 extern const struct ov_command ov_command_snapshots;
 extern const struct ov_command ov_command_stats;

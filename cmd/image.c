@@ -14,7 +14,8 @@ enum ov_status ov_image_argument(struct ov_session *session, const char *text,
     enum ov_status status = ov_image_resolve(ov_repo_state(session->repo), text, out, tag, err);
     if (status == OV_ERR_NOT_FOUND)
         ov_session_hint(session, "'ociv2 images' lists tags, 'ociv2 snapshots' all snapshots");
-    return ov_session_argument(session, status);
+    OV_TRY(ov_session_argument(session, status));
+    return ov_session_keep(session, out, tag, err);
 }
 
 /* The snapshot of one platform of the image with this tag; NULL: there is none. */
@@ -68,7 +69,7 @@ enum ov_status ov_platform_argument(struct ov_session *session, const char *text
                        ov_platform_text(&wanted).text,
                        *have.os ? ov_platform_text(&have).text : "no platform in particular");
     *out = found;
-    return OV_OK;
+    return ov_session_keep(session, out, NULL, err);
 }
 
 enum ov_status ov_path_argument(struct ov_session *session, const char *text, struct ov_buf *out,

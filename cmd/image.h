@@ -9,7 +9,7 @@
 
 /*
  * The snapshot that IMAGE means; session->repo is open.
- * tag: the tag by which it was found, or NULL. Both are borrowed from the state of the repository.
+ * tag: the tag by which it was found, or NULL. Both last as long as the session.
  * Errors: NOT_FOUND, INVALID (a usage error).
  */
 OV_MUST_CHECK enum ov_status ov_image_argument(struct ov_session *session, const char *text,

@@ -89,6 +89,18 @@ void ov_json_time(struct ov_json *json, const char *key, int64_t seconds, uint32
     ov_json_text(json, key, ov_text_of_utc(seconds, ns).text);
 }
 
+json_t *ov_json_texts(char *const *texts, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; list && i < count; i++) {
+        if (json_array_append_new(list, ov_json_string(ov_bytes_of_string(texts[i])))) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 enum ov_status ov_json_print(struct ov_json *json, FILE *stream, struct ov_error *err)
 {
     char *line =

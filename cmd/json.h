@@ -39,6 +39,9 @@ void ov_json_value(struct ov_json *json, const char *key, json_t *value);
 /* A string of any bytes, with replacement characters where they are not UTF-8; NULL: no memory. */
 json_t *ov_json_string(struct ov_bytes text);
 
+/* The same of an array of texts. */
+json_t *ov_json_texts(char *const *texts, size_t count);
+
 /* Prints the object as one line and releases it. Errors: NO_MEMORY, IO. */
 OV_MUST_CHECK enum ov_status ov_json_print(struct ov_json *json, FILE *stream,
                                            struct ov_error *err);

@@ -85,7 +85,9 @@ static void make_hint(const struct ov_session *session, const struct ov_error *e
                "--accept-rollback once";
         break;
     case OV_ERR_CORRUPT:
-        text = "'ociv2 check' looks for everything that is damaged";
+        text = session->repo ? "'ociv2 check' looks for everything that is damaged"
+                             : "if it is the log that is damaged, 'ociv2 repair log --dry-run' "
+                               "says what can be done";
         break;
     case OV_ERR_UNSUPPORTED:
         text = session->repo ? "" : "a newer version of ociv2 may be able to";

@@ -19,6 +19,8 @@ extern struct ov_repair_arguments ov_repair_arguments;
 /* argv: what follows the action. */
 OV_MUST_CHECK enum ov_status ov_repair_index_run(struct ov_session *session, int argc, char **argv,
                                                  struct ov_error *err);
+OV_MUST_CHECK enum ov_status ov_repair_log_run(struct ov_session *session, int argc, char **argv,
+                                               struct ov_error *err);
 OV_MUST_CHECK enum ov_status ov_repair_packs_run(struct ov_session *session, int argc, char **argv,
                                                  struct ov_error *err);
 OV_MUST_CHECK enum ov_status ov_repair_from_run(struct ov_session *session, struct ov_error *err);

@@ -7,6 +7,7 @@
 #include "cmd/output.h"
 #include "cmd/progress_bar.h"
 #include "engine/crypto.h"
+#include "repo/texts.h"
 
 #include <pwd.h>
 #include <sched.h>
@@ -129,8 +130,43 @@ enum ov_status ov_session_begin(struct ov_session *session, struct ov_error *err
     return ov_progress_bar_open(&bar, &session->bar, err);
 }
 
+struct ov_kept_record {
+    struct ov_snapshot_record record;
+    char *tag;
+    struct ov_kept_record *next;
+};
+
+static void free_kept(struct ov_kept_record *kept)
+{
+    while (kept) {
+        struct ov_kept_record *next = kept->next;
+        ov_snapshot_record_release(&kept->record);
+        free(kept->tag);
+        free(kept);
+        kept = next;
+    }
+}
+
+enum ov_status ov_session_keep(struct ov_session *session, const struct ov_snapshot_record **record,
+                               const char **tag, struct ov_error *err)
+{
+    struct ov_kept_record *kept = calloc(1, sizeof(*kept));
+    if (!kept)
+        return ov_fail_no_memory(err);
+    kept->next = session->kept;
+    session->kept = kept;
+    OV_TRY(ov_snapshot_record_copy(*record, &kept->record, err));
+    *record = &kept->record;
+    if (!tag)
+        return OV_OK;
+    OV_TRY(ov_text_copy(*tag, &kept->tag, err));
+    *tag = kept->tag;
+    return OV_OK;
+}
+
 void ov_session_end(struct ov_session *session)
 {
+    free_kept(ov_steal(session->kept));
     ov_repo_close(session->repo);
     session->repo = NULL;
     ov_progress_bar_close(session->bar);
@@ -159,15 +195,18 @@ enum ov_status ov_session_location(struct ov_session *session, const struct ov_a
     return OV_OK;
 }
 
+typedef enum ov_status open_fn(const struct ov_repo_options *options, struct ov_repo **out,
+                               struct ov_error *err);
+
 /* A person may mistype a password, and is asked again. */
 static enum ov_status open_repository(struct ov_session *session, struct ov_repo_options *options,
-                                      struct ov_repo **out, struct ov_error *err)
+                                      open_fn *open, struct ov_repo **out, struct ov_error *err)
 {
     for (unsigned i = 1;; i++) {
         OV_AUTO(ov_credential_release) struct ov_credential credential = {0};
         OV_TRY(ov_credential_get(session, session->access, false, &credential, err));
         options->credential = &credential;
-        enum ov_status status = ov_repo_open(options, out, err);
+        enum ov_status status = open(options, out, err);
         bool was_typed = session->credential_source && !*session->credential_source;
         if (status != OV_ERR_WRONG_KEY || !was_typed || i == PASSWORD_TRIES)
             return status;
@@ -175,13 +214,8 @@ static enum ov_status open_repository(struct ov_session *session, struct ov_repo
     }
 }
 
-enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err)
-{
-    return ov_session_open_other(session, &ov_globals.access, &session->repo, err);
-}
-
-enum ov_status ov_session_open_other(struct ov_session *session, const struct ov_access *access,
-                                     struct ov_repo **out, struct ov_error *err)
+static enum ov_status open_with(struct ov_session *session, const struct ov_access *access,
+                                open_fn *open, struct ov_repo **out, struct ov_error *err)
 {
     struct ov_repo_options options = {
         .cache_directory = ov_globals.no_cache ? NULL : session->cache_directory,
@@ -203,7 +237,23 @@ enum ov_status ov_session_open_other(struct ov_session *session, const struct ov
         if (!ov_credential_is_given(access))
             session->access = &ov_globals.access;
     }
-    return open_repository(session, &options, out, err);
+    return open_repository(session, &options, open, out, err);
+}
+
+enum ov_status ov_session_open(struct ov_session *session, struct ov_error *err)
+{
+    return open_with(session, &ov_globals.access, ov_repo_open, &session->repo, err);
+}
+
+enum ov_status ov_session_open_other(struct ov_session *session, const struct ov_access *access,
+                                     struct ov_repo **out, struct ov_error *err)
+{
+    return open_with(session, access, ov_repo_open, out, err);
+}
+
+enum ov_status ov_session_unlock(struct ov_session *session, struct ov_error *err)
+{
+    return open_with(session, &ov_globals.access, ov_repo_unlock, &session->repo, err);
 }
 
 /* ---- Failing ---- */

@@ -42,6 +42,7 @@ struct ov_globals {
 extern struct ov_globals ov_globals;
 
 struct ov_progress_bar;
+struct ov_kept_record;
 
 struct ov_session {
     const struct ov_command *command; /* NULL until it is known */
@@ -50,8 +51,9 @@ struct ov_session {
     const struct ov_access *access;   /* the repository that was looked for last, or NULL */
     const char *location;             /* and where */
     struct ov_progress_bar *bar;
-    char *cache_directory;  /* NULL: none */
-    char *memory_directory; /* NULL: none */
+    struct ov_kept_record *kept; /* the last of a chain */
+    char *cache_directory;       /* NULL: none */
+    char *memory_directory;      /* NULL: none */
     /* Option or variable that the password or key came from; empty: a person; NULL: nowhere. */
     const char *credential_source;
     int exit_code;
@@ -79,6 +81,18 @@ OV_MUST_CHECK enum ov_status ov_session_open(struct ov_session *session, struct 
 OV_MUST_CHECK enum ov_status ov_session_open_other(struct ov_session *session,
                                                    const struct ov_access *access,
                                                    struct ov_repo **out, struct ov_error *err);
+
+/* As ov_session_open(), without the log, which may be what is damaged: see ov_repo_unlock(). */
+OV_MUST_CHECK enum ov_status ov_session_unlock(struct ov_session *session, struct ov_error *err);
+
+/*
+ * Replaces a record, and a tag unless it is NULL, by copies that last as long as the session. Those
+ * of the state are gone, or have become others, once the log is read again, which anyone may do who
+ * looks for an object.
+ */
+OV_MUST_CHECK enum ov_status ov_session_keep(struct ov_session *session,
+                                             const struct ov_snapshot_record **record,
+                                             const char **tag, struct ov_error *err);
 
 /* Fills *err; the program will exit with 2 and point to the command's help. */
 OV_MUST_CHECK enum ov_status ov_session_usage(struct ov_session *session, struct ov_error *err,

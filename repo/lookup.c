@@ -332,6 +332,36 @@ enum ov_status ov_lookup_pack_name(const struct ov_lookup *lookup, uint32_t numb
     return OV_OK;
 }
 
+enum ov_status ov_lookup_frame(const struct ov_lookup *lookup, uint32_t pack, uint32_t frame,
+                               struct ov_location *out, struct ov_error *err)
+{
+    int which = pack >= lookup->first_pack[TAIL] ? TAIL : BASE;
+    const struct ov_lookup_table *table = &lookup->tables[which];
+    const struct ov_table_pack *p = ov_paged_get(&table->packs, pack - lookup->first_pack[which]);
+    if (!p)
+        return ov_lookup_table_damaged(err);
+    uint64_t index = (uint64_t)p->first_frame + frame;
+    if (index >= table->frames.count)
+        return OV_END;
+    const struct ov_table_frame *f = ov_paged_get(&table->frames, index);
+    if (!f)
+        return ov_lookup_table_damaged(err);
+    if (f->pack != pack - lookup->first_pack[which])
+        return OV_END;
+    *out = (struct ov_location){
+        .pack = p->name,
+        .pack_kind = (enum ov_pack_kind)p->kind,
+        .pack_size = p->size,
+        .pack_number = pack,
+        .frame_key = lookup->first_frame[which] + (uint32_t)index,
+        .frame = frame,
+        .offset = f->offset,
+        .sealed_len = f->sealed_len,
+        .plain_len = f->plain_len,
+    };
+    return OV_OK;
+}
+
 void ov_lookup_admit(struct ov_lookup *lookup, uint32_t pack_number)
 {
     if (lookup->standing[pack_number] == UNUSABLE)
@@ -421,33 +451,70 @@ enum ov_status ov_lookup_find(const struct ov_lookup *lookup, const struct ov_ta
     return OV_OK;
 }
 
+static enum ov_status copies_in_table(const struct ov_lookup *lookup, int which,
+                                      const struct ov_tag *tag, ov_lookup_each_fn *each,
+                                      void *context, struct ov_error *err)
+{
+    const struct ov_lookup_table *table = &lookup->tables[which];
+    uint64_t index;
+    OV_TRY(ov_lookup_table_search(table, tag, &index, err));
+    for (; index < table->entries.count; index++) {
+        const struct ov_table_entry *entry = ov_paged_get(&table->entries, index);
+        struct ov_location at;
+        enum standing standing;
+        if (!entry)
+            return ov_lookup_table_damaged(err);
+        if (ov_tag_compare(&entry->tag, tag) != 0)
+            break;
+        OV_TRY(locate(lookup, which, index, entry, &at, &standing, err));
+        enum ov_status status = standing == UNUSABLE ? OV_OK : each(context, tag, &at, err);
+        if (status != OV_OK)
+            return status;
+    }
+    return OV_OK;
+}
+
+enum ov_status ov_lookup_copies(const struct ov_lookup *lookup, const struct ov_tag *tag,
+                                ov_lookup_each_fn *each, void *context, struct ov_error *err)
+{
+    enum ov_status status = OV_OK;
+    for (int i = 0; i < TABLE_COUNT && status == OV_OK; i++) {
+        if (lookup->has[i])
+            status = copies_in_table(lookup, i, tag, each, context, err);
+    }
+    return status;
+}
+
+/* One place of a pack. */
+struct place {
+    const struct ov_id *pack;
+    uint32_t frame;
+    uint16_t slot;
+    uint64_t copy;
+};
+
+static enum ov_status match_place(void *context, const struct ov_tag *tag,
+                                  const struct ov_location *at, struct ov_error *err)
+{
+    struct place *place = context;
+    (void)tag, (void)err;
+    if (at->slot != place->slot || at->frame != place->frame ||
+        !ov_id_equal(&at->pack, place->pack))
+        return OV_OK;
+    place->copy = at->copy;
+    return OV_END;
+}
+
 enum ov_status ov_lookup_find_copy(const struct ov_lookup *lookup, const struct ov_tag *tag,
                                    const struct ov_id *pack, uint32_t frame, uint16_t slot,
                                    uint64_t *copy, bool *found, struct ov_error *err)
 {
-    *found = false;
-    for (int i = 0; i < TABLE_COUNT && !*found; i++) {
-        const struct ov_lookup_table *table = &lookup->tables[i];
-        uint64_t index;
-        if (!lookup->has[i])
-            continue;
-        OV_TRY(ov_lookup_table_search(table, tag, &index, err));
-        for (; index < table->entries.count && !*found; index++) {
-            const struct ov_table_entry *entry = ov_paged_get(&table->entries, index);
-            struct ov_location at;
-            enum standing standing;
-            if (!entry)
-                return ov_lookup_table_damaged(err);
-            if (ov_tag_compare(&entry->tag, tag) != 0)
-                break;
-            if (entry->slot != slot)
-                continue;
-            OV_TRY(locate(lookup, i, index, entry, &at, &standing, err));
-            *found = standing != UNUSABLE && at.frame == frame && ov_id_equal(&at.pack, pack);
-            if (*found)
-                *copy = at.copy;
-        }
-    }
+    struct place place = {.pack = pack, .frame = frame, .slot = slot};
+    enum ov_status status = ov_lookup_copies(lookup, tag, match_place, &place, err);
+    OV_TRY(status);
+    *found = status == OV_END;
+    if (*found)
+        *copy = place.copy;
     return OV_OK;
 }
 

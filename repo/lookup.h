@@ -72,6 +72,17 @@ OV_MUST_CHECK enum ov_status ov_lookup_find_copy(const struct ov_lookup *lookup,
                                                  uint32_t frame, uint16_t slot, uint64_t *copy,
                                                  bool *found, struct ov_error *err);
 
+typedef enum ov_status ov_lookup_each_fn(void *context, const struct ov_tag *tag,
+                                         const struct ov_location *location, struct ov_error *err);
+
+/*
+ * Goes over all copies of one chunk that can be used. Stops when `each` returns anything but OV_OK,
+ * and returns that.
+ */
+OV_MUST_CHECK enum ov_status ov_lookup_copies(const struct ov_lookup *lookup,
+                                              const struct ov_tag *tag, ov_lookup_each_fn *each,
+                                              void *context, struct ov_error *err);
+
 /* All copies that any table knows, live or not. */
 uint64_t ov_lookup_copy_count(const struct ov_lookup *lookup);
 
@@ -83,9 +94,15 @@ uint32_t ov_lookup_pack_count(const struct ov_lookup *lookup);
 OV_MUST_CHECK enum ov_status ov_lookup_pack_name(const struct ov_lookup *lookup, uint32_t number,
                                                  struct ov_id *out, struct ov_error *err);
 
+/*
+ * Where a frame of a pack lies, by the numbers of both: everything but what is of a chunk. OV_END
+ * when the pack has no such frame.
+ */
+OV_MUST_CHECK enum ov_status ov_lookup_frame(const struct ov_lookup *lookup, uint32_t pack,
+                                             uint32_t frame, struct ov_location *out,
+                                             struct ov_error *err);
+
 /* Goes over all copies in live packs, in ascending order of tag, duplicates side by side. */
-typedef enum ov_status ov_lookup_each_fn(void *context, const struct ov_tag *tag,
-                                         const struct ov_location *location, struct ov_error *err);
 OV_MUST_CHECK enum ov_status ov_lookup_each(const struct ov_lookup *lookup, ov_lookup_each_fn *each,
                                             void *context, struct ov_error *err);
 

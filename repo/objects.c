@@ -22,6 +22,8 @@ struct ov_objects {
     uint64_t index_number; /* the frame keys are of this index */
     struct ov_hash_item *hashes;
     size_t hash_capacity;
+    struct ov_id failed_pack; /* of the last object asked for, if it cannot be read */
+    bool has_failed;
 };
 
 static void drop_frames(struct ov_objects *objects)
@@ -161,13 +163,63 @@ static enum ov_status locate(struct ov_objects *objects, enum ov_kind kind, cons
     return OV_OK;
 }
 
-/* Depths fall strictly on the way, so this ends. */
+/* What is looked for among the copies that are not the best one. */
+struct another {
+    struct ov_objects *objects;
+    enum ov_kind kind;
+    const struct ov_id *id;
+    unsigned below_depth;
+    uint64_t tried; /* number of the best copy */
+    struct ov_buf *out;
+};
+
+static enum ov_status try_copy(void *context, const struct ov_tag *tag,
+                               const struct ov_location *location, struct ov_error *err)
+{
+    const struct another *a = context;
+    struct ov_error damaged;
+    (void)tag;
+    if (location->copy == a->tried || location->depth >= a->below_depth)
+        return OV_OK;
+    enum ov_status status = load_copy(a->objects, a->kind, a->id, location, a->out, &damaged);
+    if (status == OV_ERR_NO_MEMORY)
+        return ov_fail_no_memory(err);
+    return status >= 0 ? OV_END : OV_OK;
+}
+
+/*
+ * The best copy, or when that cannot be read another one. Depths fall strictly on the way, so this
+ * ends.
+ */
 static enum ov_status load(struct ov_objects *objects, enum ov_kind kind, const struct ov_id *id,
                            unsigned below_depth, struct ov_buf *out, struct ov_error *err)
 {
     struct ov_location location;
     OV_TRY(locate(objects, kind, id, below_depth, &location, err));
-    return load_copy(objects, kind, id, &location, out, err);
+    enum ov_status status = load_copy(objects, kind, id, &location, out, err);
+    if (status >= 0 || status == OV_ERR_NO_MEMORY)
+        return status;
+    struct another another = {objects, kind, id, below_depth, location.copy, out};
+    struct ov_tag tag = ov_repo_tag(objects->repo, id);
+    struct ov_error failure;
+    enum ov_status found =
+        ov_lookup_copies(objects->repo->lookup, &tag, try_copy, &another, &failure);
+    if (found == OV_ERR_NO_MEMORY)
+        return ov_fail_no_memory(err);
+    if (found == OV_END)
+        return OV_OK;
+    if (!objects->has_failed) /* a base, before its delta */
+        objects->failed_pack = location.pack;
+    objects->has_failed = true;
+    return status;
+}
+
+bool ov_objects_take_failure(struct ov_objects *objects, struct ov_id *pack)
+{
+    bool has_failed = objects->has_failed;
+    objects->has_failed = false;
+    *pack = objects->failed_pack;
+    return has_failed;
 }
 
 enum ov_status ov_objects_load_at(struct ov_objects *objects, enum ov_kind kind,
@@ -195,6 +247,7 @@ enum ov_status ov_objects_load(struct ov_objects *objects, enum ov_kind kind,
 {
     for (;;) {
         follow_index(objects);
+        objects->has_failed = false;
         enum ov_status status = load(objects, kind, id, OV_MAX_DELTA_DEPTH + 1, out, err);
         if (status != OV_ERR_NOT_FOUND)
             return status;

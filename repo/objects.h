@@ -18,12 +18,19 @@ void ov_objects_close(struct ov_objects *objects);
 OV_DEFINE_AUTO(ov_objects_close_auto, struct ov_objects, ov_objects_close)
 
 /*
- * Replaces the contents of `out` by the object's plain bytes, whose id was verified.
+ * Replaces the contents of `out` by the object's plain bytes, whose id was verified. Where a copy
+ * cannot be read, others are tried.
  * Errors: CORRUPT (missing or damaged, with the file's name), UNSUPPORTED, IO, NO_MEMORY.
  */
 OV_MUST_CHECK enum ov_status ov_objects_load(struct ov_objects *objects, enum ov_kind kind,
                                              const struct ov_id *id, struct ov_buf *out,
                                              struct ov_error *err);
+
+/*
+ * The pack where the last object that could not be read should have been, and forgets it. False
+ * when the last one was read, or the index has none.
+ */
+bool ov_objects_take_failure(struct ov_objects *objects, struct ov_id *pack);
 
 /* A chunk that is wanted among others. */
 struct ov_wanted {

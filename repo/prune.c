@@ -126,8 +126,9 @@ static enum ov_status walk_new(struct prune *p, const struct ov_state *state, st
             continue;
         for (size_t k = 0; k < record->pack_count; k++)
             OV_TRY(ov_map_put(&p->protected, key_of(&record->packs[k]), 0, err));
-        OV_TRY(ov_reach_mark(reach, OV_ROLE_SNAPSHOT, &record->id, err));
-        OV_TRY(ov_map_put(&p->known, key_of(&record->id), 0, err));
+        const struct ov_id id = record->id; /* the walk may read the log on */
+        OV_TRY(ov_reach_mark(reach, OV_ROLE_SNAPSHOT, &id, err));
+        OV_TRY(ov_map_put(&p->known, key_of(&id), 0, err));
     }
     return OV_OK;
 }

@@ -642,7 +642,7 @@ static enum ov_status prepare(struct restore *restore, struct ov_error *err)
     return OV_OK;
 }
 
-enum ov_status ov_restore(struct ov_repo *repo, const struct ov_id *id,
+enum ov_status ov_restore(struct ov_repo *repo, const struct ov_id *snapshot,
                           const struct ov_restore_options *options,
                           struct ov_restore_result *result, struct ov_error *err)
 {
@@ -656,9 +656,10 @@ enum ov_status ov_restore(struct ov_repo *repo, const struct ov_id *id,
         .set_owner = !options->no_owner,
     };
     OV_AUTO(release_plan) struct plan plan = {.restore = &restore};
-    const struct ov_snapshot_record *record = ov_state_snapshot(ov_repo_state(repo), id);
+    const struct ov_id id = *snapshot; /* it may be of the state, which changes */
+    const struct ov_snapshot_record *record = ov_state_snapshot(ov_repo_state(repo), &id);
     if (!record)
-        return ov_fail(err, OV_ERR_NOT_FOUND, "there is no snapshot %s", ov_id_hex(id).text);
+        return ov_fail(err, OV_ERR_NOT_FOUND, "there is no snapshot %s", ov_id_hex(&id).text);
     restore.total_bytes = record->size;
     restore.total_files = record->files;
     for (size_t i = 0; i < OV_ARRAY_LEN(restore.object_locks); i++)
@@ -667,7 +668,7 @@ enum ov_status ov_restore(struct ov_repo *repo, const struct ov_id *id,
         restore.windows[i].left_end = &restore.windows[i].left;
     restore.window = &restore.windows[0];
     OV_TRY(prepare(&restore, err));
-    OV_TRY(load_snapshot(&plan, id, err));
+    OV_TRY(load_snapshot(&plan, &id, err));
     enum ov_status status = walk(&plan, err);
     restore_tell_rest(&restore);
     return status;

@@ -10,7 +10,7 @@ struct fill_job {
     const struct ov_location *frame; /* NULL: zeros */
     struct restore_piece *pieces;
     size_t count;
-    bool is_missing; /* the pack is not there: the pieces go the slow way */
+    bool is_lost; /* not to be had here: the pieces go the slow way */
 };
 
 /* Objects that need nothing from packs. */
@@ -228,13 +228,13 @@ static enum ov_status run_fill(struct ov_job *job, unsigned worker, struct ov_er
         return write_all(fill, NULL, err);
     enum ov_status status = ov_pack_cache_frame(restore->repo->packs, fill->frame,
                                                 restore->decompressors[worker], &frame, &problem);
-    if (status == OV_ERR_NOT_FOUND) {
-        fill->is_missing = true;
-        return OV_OK;
-    }
     if (status >= 0)
         status = verify_chunks(fill, &frame, &problem);
-    if (status < 0)
+    /* The log may have moved on; or there is another copy. */
+    fill->is_lost = status == OV_ERR_NOT_FOUND || status == OV_ERR_CORRUPT || status == OV_ERR_IO;
+    if (fill->is_lost)
+        status = OV_OK;
+    else if (status < 0)
         status = abandon_all(fill, &problem, err);
     else
         status = write_all(fill, &frame, err);
@@ -333,7 +333,7 @@ enum ov_status restore_add_slow(struct restore_window *window, const struct rest
     return OV_OK;
 }
 
-/* One chunk at a time, following the log when packs have moved. */
+/* One chunk at a time, following the log when packs have moved, from whatever copy is whole. */
 static enum ov_status write_slow(struct restore *restore, struct restore_window *window,
                                  struct ov_error *err)
 {
@@ -387,9 +387,9 @@ static enum ov_status take_job(struct restore *restore, struct restore_window *w
     } else {
         struct fill_job *fill = (struct fill_job *)job;
         restore_merge(restore, &fill->outcome);
-        for (size_t i = 0; fill->is_missing && i < fill->count && status >= 0; i++)
+        for (size_t i = 0; fill->is_lost && i < fill->count && status >= 0; i++)
             status = restore_add_slow(window, &fill->pieces[i], err);
-        if (fill->is_missing && status >= 0)
+        if (fill->is_lost && status >= 0)
             forget_pieces(fill->pieces, fill->count);
     }
     discard(job);

@@ -2,6 +2,7 @@
 
 #include "engine/msgpack_writer.h"
 #include "repo/retree_internal.h"
+#include "repo/take_over.h"
 
 #include <stdlib.h>
 
@@ -11,7 +12,9 @@
 /* Members of a hard-link group. */
 struct group {
     uint64_t members; /* in the old tree */
-    uint64_t number;  /* in the new tree, from 1; 0: no member was kept so far */
+    uint64_t kept;
+    struct ov_bytes path; /* of the first that is kept */
+    uint64_t number;      /* in the new tree, from 1; 0: no member was kept so far */
     bool has_node;
     struct ov_id node; /* hash of what all members are, but for their names */
 };
@@ -28,7 +31,8 @@ struct retree {
     struct group *groups;
     size_t group_count, group_capacity;
     uint64_t numbers; /* groups of the new tree */
-    struct ov_arena arena;
+    struct ov_arena paths;
+    struct ov_arena arena; /* of one event */
     struct ov_extent extents[PIECE_EXTENTS];
     struct ov_buf scratch;
     uint64_t left_out, lost, unnamed; /* unnamed: errors that the side object cannot tell of */
@@ -50,6 +54,7 @@ static void release(struct retree *r)
     ov_buf_release(&r->directory);
     ov_map_release(&r->leaders);
     free(r->groups);
+    ov_arena_release(&r->paths);
     ov_arena_release(&r->arena);
     ov_buf_release(&r->scratch);
     free(r);
@@ -213,17 +218,6 @@ static enum ov_status lose(struct retree *r, const struct ov_walk_event *event,
 
 /* ---- Contents ---- */
 
-/* Errors: CORRUPT (it is not there). */
-static enum ov_status need_data(struct retree *r, const struct ov_id *id, struct ov_error *err)
-{
-    const struct ov_tree_store *store = &r->options->store;
-    bool is_there = true;
-    if (store->has_data)
-        OV_TRY(store->has_data(store->context, id, &is_there, err));
-    return is_there ? OV_OK
-                    : ov_fail(err, OV_ERR_CORRUPT, "chunk %s is missing", ov_id_hex(id).text);
-}
-
 /* The xattrs of the tree; those of the host stay in the side object. */
 static enum ov_status read_xattrs(struct retree *r, const struct ov_node *node,
                                   struct ov_file_contents *out, struct ov_error *err)
@@ -245,7 +239,7 @@ static enum ov_status read_xattrs(struct retree *r, const struct ov_node *node,
             break;
         OV_TRY(ov_xattr_decode(item.bytes, &xattr, "xattrs", err));
         if (xattr.is_chunk)
-            OV_TRY(need_data(r, &xattr.id, err));
+            OV_TRY(ov_take_over_data(&r->options->store, &xattr.id, err));
         OV_TRY(ov_arena_copy(&r->arena, xattr.name, &xattr.name, err));
         OV_TRY(ov_arena_copy(&r->arena, xattr.value, &xattr.value, err));
         OV_TRY(ov_buf_append(items, &xattr, sizeof(xattr), err));
@@ -274,7 +268,7 @@ static enum ov_status read_extents(struct retree *r, struct ov_sequence_reader *
         if (extent->length > node->size - *total)
             return ov_fail(err, OV_ERR_CORRUPT, "the contents exceed the size of the file");
         if (!extent->is_zero)
-            OV_TRY(need_data(r, &extent->id, err));
+            OV_TRY(ov_take_over_data(&r->options->store, &extent->id, err));
         *total += extent->length;
         *before = *extent;
     }
@@ -296,12 +290,8 @@ static enum ov_status give_file(struct retree *r, const struct ov_walk_event *ev
     const struct ov_node *node = &event->node;
     struct ov_extent before = {0};
     struct ov_error problem;
-    enum ov_status status = OV_OK;
-    if (r->options->examine)
-        status = r->options->examine(r->options->context, node, &problem);
-    if (status >= 0)
-        status = ov_sequence_reader_open(OV_SEQUENCE_EXTENTS, &node->extents, &source, "contents",
-                                         &reader, &problem);
+    enum ov_status status = ov_sequence_reader_open(OV_SEQUENCE_EXTENTS, &node->extents, &source,
+                                                    "contents", &reader, &problem);
     found->size = 0;
     found->c.extents = r->extents;
     found->has_more = true;
@@ -409,8 +399,12 @@ static enum ov_status take_item(struct retree *r, const struct ov_walk_event *ev
     OV_TRY(give_object(r, event, &found, &is_kept, err));
     if (!is_kept)
         return OV_OK;
-    if (group && !found.is_follower)
+    if (group)
+        group->kept++;
+    if (group && !found.is_follower) {
         group->number = ++r->numbers;
+        OV_TRY(ov_arena_copy(&r->paths, event->path, &group->path, err));
+    }
     return keep_side(r, event, !found.is_follower, err);
 }
 
@@ -481,15 +475,35 @@ static enum ov_status start(struct retree *r, struct ov_error *err)
     return ov_walker_open_lenient(r->tree, &r->walker, err);
 }
 
+/* Whoever leaves out a file to be rid of its contents wants to know where else they are. */
+static uint64_t warn_of_links(const struct retree *r)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; r->options->leaves_out && i < r->group_count; i++) {
+        const struct group *group = &r->groups[i];
+        struct ov_error note;
+        if (!group->kept || group->kept == group->members)
+            continue;
+        count++;
+        ov_error_set(&note, OV_OK, "stays, as a hard link of what is left out: the same contents");
+        ov_report_warn(r->options->report, (const char *)group->path.data, &note);
+    }
+    return count;
+}
+
 static enum ov_status finish(struct retree *r, struct ov_retree_result *out, struct ov_error *err)
 {
     const struct retree_side *side = &r->side;
-    struct ov_retree_result result = {.left_out = r->left_out, .lost = r->lost + side->lost};
+    struct ov_retree_result result = {
+        .left_out = r->left_out + side->left_out,
+        .lost = r->lost + side->lost,
+    };
     struct ov_sequence made;
     OV_TRY(ov_tree_builder_finish(r->builder, &result.tree, &made, err));
     OV_TRY(ov_sequence_builder_finish(side->made, &made, err));
     OV_TRY(ov_owned_sequence_copy(&made, &result.side, err));
     result.counts = *ov_tree_builder_counts(r->builder);
+    result.still_linked = warn_of_links(r);
     uint64_t before = r->options->errors;
     result.counts.errors = before > side->errors_before ? before - side->errors_before : 0;
     result.counts.errors += side->errors_after + r->unnamed + side->lost;

@@ -13,11 +13,6 @@ struct ov_retree_options {
     void *context;
     /* Whether a path is left out, a directory with all below it. Not asked of the root. Or NULL. */
     bool (*leaves_out)(void *context, struct ov_bytes path);
-    /*
-     * What is known to be wrong with a regular file's contents, of which all chunks are there:
-     * OV_OK, or CORRUPT. Or NULL.
-     */
-    enum ov_status (*examine)(void *context, const struct ov_node *node, struct ov_error *err);
     /* What cannot be loaded is left out, warned of, and named in the side object. Else: CORRUPT. */
     bool keeps_rest;
     uint64_t errors; /* of the old snapshot's statistics */
@@ -29,6 +24,7 @@ struct ov_retree_result {
     struct ov_owned_sequence side;
     struct ov_snapshot_counts counts; /* those of ov_tree_builder_counts(); errors: all there are */
     uint64_t left_out;                /* paths that leaves_out() chose */
+    uint64_t still_linked;            /* files of which only some names were left out; warned of */
     uint64_t lost;                    /* what keeps_rest left out or had to do without */
 };
 

@@ -19,7 +19,8 @@ struct retree_side {
     struct ov_buf scratch;
     uint64_t errors_before; /* items of errors that there were */
     uint64_t errors_after;
-    uint64_t lost; /* parts that could not be read */
+    uint64_t left_out; /* of errors */
+    uint64_t lost;     /* parts that could not be read */
 };
 
 /* side: zero, with options, old and source set. Release it, whether this failed or not. */

@@ -93,8 +93,12 @@ static enum ov_status pass(struct retree_side *side, struct ov_bytes directory,
     bool fits = side->item.has_error && ov_bytes_equal(parent_of(side->item.path), directory);
     if (!fits && !options->keeps_rest)
         return ov_fail(err, OV_ERR_CORRUPT, "side object: a path that is not in the tree");
-    if (!fits || (options->leaves_out && options->leaves_out(options->context, side->item.path)))
+    if (!fits)
         return next(side, err);
+    if (options->leaves_out && options->leaves_out(options->context, side->item.path)) {
+        side->left_out++;
+        return next(side, err);
+    }
     return keep(side, err);
 }
 

@@ -26,7 +26,13 @@ COMMANDS = {
         "forget": ["{program}", "forget", "{name}"],
         "key add": ["{program}", "key-add", "{file}"],
         "key remove": ["{program}", "key-remove", "{file}"],
+        "undo": ["{program}", "undo"],
         "prune": ["{program}", "prune"],
+        "undo": ["{program}", "undo"],
+        "copy": ["{program}", "copy", "{source}", "{name}"],
+        "repair index": ["{program}", "repair-index"],
+        "repair log": ["{program}", "repair-log"],
+        "repair packs": ["{program}", "repair-packs"],
         "read": ["{program}", "verify"],
         # Not in the programs for people:
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
@@ -42,17 +48,23 @@ COMMANDS = {
         "export": ["{program}", "export", "{name}", "{image}"],
         "restore": ["{program}", "--jobs", "2", "restore", "{name}", "{out}"],
         "forget all": ["{program}", "forget", "--all-tags", "{name}"],
-        "prune": ["{program}", "prune"],
-        "prune all": ["{program}", "prune", "--keep-grace", "0", "--max-unused", "0"],
+        "undo": ["{program}", "undo"],
+        "prune gently": ["{program}", "prune"],
         "tag": ["{program}", "tag", "{name}", "{new}"],
         "forget": ["{driver}", "forget", "{name}"],
         "key add": ["{program}", "key", "add", "--new-key-file", "{file}"],
         "key remove": ["{driver}", "key-remove", "{file}"],
         "prune": ["{program}", "--jobs", "1", "prune", "--max-unused", "0", "--keep-grace", "0"],
+        "undo": ["{program}", "undo"],
+        "copy": ["{program}", "--jobs", "1", "copy", "--from-repo", "{source}", "--from-key-file",
+                 "{key}", "{name}"],
+        "repair index": ["{program}", "--jobs", "1", "repair", "index"],
+        "repair log": ["{program}", "--jobs", "1", "repair", "log"],
+        "repair packs": ["{program}", "--jobs", "1", "repair", "packs"],
         "read": ["{program}", "check"],
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
         "condemn": ["{driver}", "condemn"],
-        "condemn blindly": ["{driver}", "condemn-blindly", "300"],
+        "condemn blindly": ["{driver}", "condemn-blindly", "1500"],
         "drop": ["{driver}", "drop"],
         "verify": ["{driver}", "verify"],
         "read data": ["{program}", "check", "--read-data"],
@@ -121,6 +133,8 @@ class Step:
     key: str = "key1"  # opens the repository before and after the step
     in_log: bool = True  # its effect is an entry of the log
     is_quiet: bool = False  # only leads up to the next one: nothing goes wrong here
+    damage: object = None  # function of the repository's path: is called instead of a program
+    heals: bool = False  # before it has run to its end, the repository may be unreadable
     environment: dict = field(default_factory=dict)
     how: dict = field(default_factory=dict)  # what the shim is to do in every run of it
 
@@ -234,6 +248,9 @@ class Campaign:
         return self.finish(self.start(place, step, env))
 
     def must_run(self, place, step, env=None):
+        if step.damage:
+            step.damage(place.repository)
+            return
         code, _, messages = self.run(place, step, env)
         if code != 0:
             raise RuntimeError(f"{step}: exit code {code}: {messages}")
@@ -267,6 +284,8 @@ class Campaign:
         if found is None:
             shutil.rmtree(place.repository, ignore_errors=True)
             step, expected = Step("init"), State()
+        elif step.heals:
+            expected = found
         elif step.effect and found == before:
             expected = step.effect(before)
         else:
@@ -275,6 +294,8 @@ class Campaign:
         code, _, messages = self.run(place, step)
         if code != 0:
             return f"the next run ({step}) failed with exit code {code}: {messages.strip()}"
+        if step.heals:
+            self.must_run(place, Step("prune"))  # deletes what was dropped, and is damaged
         state, problem = self.examine(place, step.key)
         if problem:
             return f"after the next run ({step}): {problem}"
@@ -366,6 +387,45 @@ def scenario(campaign):
     ]
 
 
+def lose_segment(repository):
+    """One segment of the index is gone."""
+    os.unlink(sorted((repository / "segments").iterdir())[0])
+
+
+def spoil_packs(repository):
+    """The last byte of each pack is wrong: of its checksum."""
+    for path in sorted((repository / "packs").iterdir()):
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+
+
+def upkeep(campaign):
+    """A repository is copied to, damaged and repaired, and something is undone."""
+    source = Place(campaign.new_path()).make()
+    for step in (Step("init"), snapshot(campaign, "tree2", "img:2")):
+        campaign.must_run(source, step)
+    copied = {"source": str(source.repository), "name": "img:2", "key": campaign.files["key1"]}
+    whole = {}
+
+    def forget_two(state):
+        whole["state"] = state
+        return state.without("img:2")
+
+    return [
+        Step("init", lambda state: State(), is_quiet=True),
+        snapshot(campaign, "tree1", "img:1", is_quiet=True),
+        Step("copy", lambda s: s.with_snapshot("img:2", campaign.trees["tree2"]), copied,
+             environment={"CRASH_ADOPT": 3}),
+        Step("forget", forget_two, {"name": "img:2"}, is_quiet=True),
+        Step("undo", lambda state: whole["state"]),
+        Step("lose a segment", damage=lose_segment, is_quiet=True),
+        Step("repair index", heals=True),
+        Step("spoil the packs", damage=spoil_packs, is_quiet=True),
+        Step("repair packs", heals=True),
+    ]
+
+
 def fill_in_count(campaign, place, step):
     """How many entries are missing to 191: checkpoints are written at 64, 128 and 192."""
     if step.arguments.get("count") != "fill":
@@ -384,7 +444,7 @@ def fill_in_count(campaign, place, step):
 def check_files(repository):
     """Every file of a repository carries its own hash, so anyone can see whether it is whole."""
     for directory, _, names in os.walk(repository):
-        for name in names if os.path.basename(directory) != "tmp" else []:
+        for name in names if os.path.basename(directory) not in ("tmp", "damaged") else []:
             with open(os.path.join(directory, name), "rb") as file:
                 data = file.read()
             hash = hashlib.blake2b(data[:-32], digest_size=32).digest()

@@ -11,10 +11,16 @@
  *   driver key-add FILE
  *   driver key-remove FILE          removes the slot that FILE opens
  *   driver prune                    all that nothing needs, each pack in an entry of its own
+ *   driver undo                     what the last entry did to snapshots and tags
+ *   driver copy REPOSITORY NAME:TAG from another repository with the same key file
+ *   driver repair-index
+ *   driver repair-packs
  *   driver condemn                  condemns the packs that no snapshot lists
  *   driver condemn-blindly MS       the same, decided MS milliseconds before it commits, without
  *                                   another look: that breaks the rules and must be noticed
  *   driver drop                     drops what is condemned and deletes it
+ *   driver undo                     undoes the last change of snapshots or tags
+ *   driver repair-index, repair-log, repair-packs
  *   driver verify                   reads everything and prints what there is
  *   driver objects                  prints packs and segments: state, type, name
  *
@@ -23,10 +29,15 @@
  * key.
  */
 #include "engine/base/file.h"
+#include "repo/copy.h"
 #include "repo/layout.h"
 #include "repo/prune.h"
+#include "repo/repair_index.h"
+#include "repo/repair_log.h"
+#include "repo/repair_packs.h"
 #include "repo/take.h"
 #include "repo/tree.h"
+#include "repo/undo.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -292,6 +303,85 @@ static enum ov_status prune(struct driver *driver, struct ov_error *err)
     return status;
 }
 
+static enum ov_status undo(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    struct ov_undo_result result;
+    const struct ov_undo_options options = {.report = &driver->report};
+    OV_TRY(open_repository(driver, &repo, err));
+    enum ov_status status = ov_undo(repo, &options, &result, err);
+    ov_undo_result_release(&result);
+    return status;
+}
+
+static enum ov_status copy(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *from = NULL;
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_AUTO(ov_copy_requests_release) struct ov_copy_requests requests = {0};
+    OV_AUTO(ov_copier_close_auto) struct ov_copier *copier = NULL;
+    struct ov_copy_result result;
+    const struct ov_tag_setting *tag;
+    struct ov_repo_options source = driver->options;
+    const struct ov_copy_options options = {
+        .threads = (unsigned)number_of("CRASH_THREADS"),
+        .images = 1,
+        .adopt_chunks = number_of("CRASH_ADOPT"),
+        .report = &driver->report,
+    };
+    OV_TRY(open_repository(driver, &repo, err));
+    source.location = driver->arguments[0];
+    OV_TRY(ov_repo_open(&source, &from, err));
+    OV_TRY(find_tag(ov_repo_state(from), driver->arguments[1], &tag, err));
+    OV_TRY(ov_copy_requests_add(&requests, ov_repo_state(from),
+                                ov_state_snapshot(ov_repo_state(from), &tag->snapshot), tag->name,
+                                err));
+    OV_TRY(ov_copier_open(from, repo, &options, &copier, err));
+    OV_TRY(ov_copier_copy(copier, &requests.items[0], &result, err));
+    return result.is_damaged ? ov_fail(err, OV_ERR_CORRUPT, "%s", result.problem.message) : OV_OK;
+}
+
+static enum ov_status repair_index(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    struct ov_repair_index_result result;
+    const struct ov_repair_index_options options = {
+        .threads = (unsigned)number_of("CRASH_THREADS"),
+        .segment_entries = 8,
+        .report = &driver->report,
+    };
+    OV_TRY(open_repository(driver, &repo, err));
+    return ov_repair_index(repo, &options, &result, err);
+}
+
+static enum ov_status repair_packs(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    struct ov_repair_packs_result result;
+    const struct ov_repair_packs_options options = {
+        .threads = (unsigned)number_of("CRASH_THREADS"),
+        .report = &driver->report,
+    };
+    OV_TRY(open_repository(driver, &repo, err));
+    OV_TRY(ov_repair_packs(repo, &options, &result, err));
+    if (result.lost_chunks)
+        return ov_fail(err, OV_ERR_CORRUPT, "chunks were lost that could be saved");
+    return OV_OK;
+}
+
+static enum ov_status repair_log(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_AUTO(ov_repair_log_result_release) struct ov_repair_log_result result = {0};
+    const struct ov_repair_log_options options = {
+        .memory_directory = driver->options.memory_directory,
+        .report = &driver->report,
+    };
+    OV_TRY(read_credential(getenv("OCIV2_KEY_FILE"), &driver->credential, err));
+    OV_TRY(ov_repo_unlock(&driver->options, &repo, err));
+    return ov_repair_log(repo, &options, &result, err);
+}
+
 /* ---- Verifying ---- */
 
 static enum ov_status read_extents(struct ov_objects *objects, const struct ov_node *node,
@@ -484,6 +574,11 @@ static const struct command {
     {"key-remove", 1, key_remove},
     {"drop", 0, drop},
     {"prune", 0, prune},
+    {"undo", 0, undo},
+    {"copy", 2, copy},
+    {"repair-index", 0, repair_index},
+    {"repair-log", 0, repair_log},
+    {"repair-packs", 0, repair_packs},
     {"verify", 0, verify},
     {"objects", 0, print_objects},
 };

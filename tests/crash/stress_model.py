@@ -36,6 +36,12 @@ class Model:
         with self.lock:
             self.images[name].fate = Fate.MADE
 
+    def doubt(self):
+        """Any image may be there or not."""
+        with self.lock:
+            for image in self.images.values():
+                image.fate = Fate.UNCLEAR
+
     def count(self):
         with self.lock:
             return sum(image.fate == Fate.MADE for image in self.images.values())

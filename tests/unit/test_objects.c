@@ -212,6 +212,40 @@ START_TEST(a_missing_or_damaged_pack_is_named)
 }
 END_TEST
 
+/* Damages the only frame of a pack, or makes it whole again. */
+static void flip_byte(struct fixture *f, size_t pack)
+{
+    struct ov_path path = ov_path_of_id(OV_DIR_PACKS, ov_pack_writer_name(f->packs[pack].writer));
+    f->packs[pack].file.data[200] ^= 1;
+    test_backend_put(f->repo->backend, path.text, ov_buf_view(&f->packs[pack].file));
+}
+
+START_TEST(another_copy_takes_the_place_of_a_damaged_one)
+{
+    FIXTURE;
+    for (unsigned i = 0; i < 2; i++) {
+        struct test_pack *pack = begin_pack(&f);
+        test_pack_add(pack, OV_KIND_DATA, version(0));
+        test_pack_add(pack, OV_KIND_DATA, version(2 + i));
+        commit_pack(&f);
+    }
+    add_delta(begin_pack(&f), 1, 0, 1);
+    commit_pack(&f);
+    for (unsigned damaged = 0; damaged < 2; damaged++) {
+        flip_byte(&f, damaged);
+        TEST_OK(load(&f, 0));
+        TEST_OK(load(&f, 1)); /* through the base */
+        TEST_FAILS(OV_ERR_CORRUPT, load(&f, 2 + damaged));
+        TEST_OK(load(&f, 3 - damaged));
+        flip_byte(&f, damaged);
+    }
+    flip_byte(&f, 0);
+    flip_byte(&f, 1);
+    TEST_FAILS(OV_ERR_CORRUPT, load(&f, 0));
+    TEST_FAILS(OV_ERR_CORRUPT, load(&f, 1));
+}
+END_TEST
+
 /* A prune moved the chunk while this reader was looking. */
 START_TEST(a_reader_that_misses_an_object_reads_the_log_again)
 {
@@ -300,6 +334,7 @@ int main(void)
         a_base_is_never_deeper_than_its_delta,
         what_does_not_have_its_id_is_refused,
         a_missing_or_damaged_pack_is_named,
+        another_copy_takes_the_place_of_a_damaged_one,
         a_reader_that_misses_an_object_reads_the_log_again,
         a_small_cache_only_costs_time,
         no_memory_is_a_status,

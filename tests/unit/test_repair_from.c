@@ -179,7 +179,7 @@ static enum ov_status heal(struct fixture *f)
 
 static uint64_t faults(struct fixture *f)
 {
-    const struct ov_check_options options = {.read_data = true, .subset = 1};
+    const struct ov_check_options options = {.read_data = true};
     struct ov_repo *client = test_repo_other(f->repo, f->memory);
     struct ov_check_result result;
     TEST_OK(ov_check(client, &options, &result, &test_error));

@@ -331,6 +331,7 @@ START_TEST(paths_are_left_out_with_all_below_them)
                                         "/large 5000+5 5010+5 5020+5 … 512 holes\n"
                                         "/large 10120+5 10130+5 10140+5 … 88 holes\n");
     ck_assert(counts->errors == 0 && counts->files == 2 && counts->bytes == 75300);
+    ck_assert_uint_eq(f.result.left_out, 3);
 }
 END_TEST
 
@@ -444,6 +445,8 @@ START_TEST(the_next_member_of_a_group_leads)
                                         "/three security.selinux=20\n"
                                         "/three 5000+5 5010+5\n");
     ck_assert(f.result.counts.files == 2 && f.result.counts.bytes == 75301);
+    ck_assert_uint_eq(f.result.still_linked, 1);
+    ck_assert_ptr_nonnull(strstr(warnings(&f), "/three: stays, as a hard link"));
     LEFT_OUT(f, "d", "three");
     ck_assert_str_eq(retree(&f, false), "/ directory 755\n"
                                         "/two file 644 75300 5000 z70000 300\n"
@@ -463,6 +466,10 @@ START_TEST(the_next_member_of_a_group_leads)
                                         "/d/one 5000+5 5010+5\n");
     LEFT_OUT(f, "d", "three", "two");
     ck_assert_str_eq(retree(&f, false), "/ directory 755\n/very file 644 1 'x'\n--\n");
+    ck_assert_uint_eq(f.result.still_linked, 1);
+    LEFT_OUT(f, "d", "three", "two", "very");
+    ck_assert_str_eq(retree(&f, false), "/ directory 755\n--\n");
+    ck_assert_uint_eq(f.result.still_linked, 0);
 }
 END_TEST
 
@@ -734,28 +741,6 @@ START_TEST(a_lost_side_object_is_done_without)
 }
 END_TEST
 
-static enum ov_status wrong(void *context, const struct ov_node *node, struct ov_error *err)
-{
-    (void)context;
-    return node->size > 20000 ? ov_fail(err, OV_ERR_CORRUPT, "not good") : OV_OK;
-}
-
-START_TEST(contents_can_be_known_to_be_wrong)
-{
-    FIXTURE;
-    struct ov_tree tree = {0};
-    add_all_kinds(&f);
-    store(&f);
-    TEST_OK(try_retree(&f, true, &test_error));
-    ov_retree_result_release(&f.result);
-    f.options.examine = wrong;
-    TEST_OK(ov_tree_load(f.objects, &f.tree, &tree, &test_error));
-    TEST_OK(ov_retree(&tree, &f.side.sequence, &f.options, &f.result, &test_error));
-    ov_tree_release(&tree);
-    ck_assert_str_eq(warnings(&f), "/large: not good\n");
-}
-END_TEST
-
 /* ---- Failures ---- */
 
 static enum ov_status once(void *context, struct ov_error *err)
@@ -814,7 +799,6 @@ int main(void)
         of_a_lost_root_nothing_can_be_kept,
         without_the_table_links_are_files,
         a_lost_side_object_is_done_without,
-        contents_can_be_known_to_be_wrong,
         no_memory_is_a_status,
         it_can_be_interrupted,
     };
