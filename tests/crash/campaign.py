@@ -33,6 +33,7 @@ COMMANDS = {
         "repair index": ["{program}", "repair-index"],
         "repair log": ["{program}", "repair-log"],
         "repair packs": ["{program}", "repair-packs"],
+        "repair from": ["{program}", "repair-from", "{source}"],
         "read": ["{program}", "verify"],
         # Not in the programs for people:
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
@@ -61,6 +62,7 @@ COMMANDS = {
         "repair index": ["{program}", "--jobs", "1", "repair", "index"],
         "repair log": ["{program}", "--jobs", "1", "repair", "log"],
         "repair packs": ["{program}", "--jobs", "1", "repair", "packs"],
+        "repair from": ["{program}", "--jobs", "1", "repair", "--from", "{source}"],
         "read": ["{program}", "check"],
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
         "condemn": ["{driver}", "condemn"],
@@ -400,8 +402,18 @@ def spoil_packs(repository):
         path.write_bytes(data)
 
 
+def lose_data(repository):
+    """All contents of files are gone."""
+    for path in (repository / "packs").iterdir():
+        if path.read_bytes()[10] == 1:  # the kind, in the header
+            path.unlink()
+
+
 def upkeep(campaign):
     """A repository is copied to, damaged and repaired, and something is undone."""
+    trees = campaign.new_path()
+    for tree in ("tree1", "tree2"):
+        shutil.copytree(campaign.work / tree, trees / tree, symlinks=True)
     source = Place(campaign.new_path()).make()
     for step in (Step("init"), snapshot(campaign, "tree2", "img:2")):
         campaign.must_run(source, step)
@@ -423,6 +435,8 @@ def upkeep(campaign):
         Step("repair index", heals=True),
         Step("spoil the packs", damage=spoil_packs, is_quiet=True),
         Step("repair packs", heals=True),
+        Step("lose the data", damage=lose_data, is_quiet=True),
+        Step("repair from", arguments={"source": str(trees)}, heals=True),
     ]
 
 
