@@ -81,6 +81,9 @@ static void say_image(const struct ov_session *session, const struct ov_copy_req
         ov_session_say(session, "%s: there already", name);
     else if (!result->snapshots)
         ov_session_say(session, "%s: snapshot %s is there already", name, id.text);
+    else if (!result->chunks)
+        ov_session_say(session, "%s: %s; all that it needs is there already", name,
+                       args.is_dry_run ? "nothing would travel" : "copied");
     else if (args.is_dry_run)
         ov_session_say(session, "%s: %s in %s %s would travel; %s would be read", name,
                        ov_text_of_size(result->bytes).text, ov_text_of_count(result->chunks).text,
