@@ -231,8 +231,7 @@ static enum ov_status run_fill(struct ov_job *job, unsigned worker, struct ov_er
     if (status >= 0)
         status = verify_chunks(fill, &frame, &problem);
     /* The log may have moved on; or there is another copy. */
-    fill->is_lost =
-        status == OV_ERR_NOT_FOUND || status == OV_ERR_CORRUPT || status == OV_ERR_IO;
+    fill->is_lost = status == OV_ERR_NOT_FOUND || status == OV_ERR_CORRUPT || status == OV_ERR_IO;
     if (fill->is_lost)
         status = OV_OK;
     else if (status < 0)

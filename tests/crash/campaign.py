@@ -31,6 +31,7 @@ COMMANDS = {
         "undo": ["{program}", "undo"],
         "copy": ["{program}", "copy", "{source}", "{name}"],
         "repair index": ["{program}", "repair-index"],
+        "repair log": ["{program}", "repair-log"],
         "repair packs": ["{program}", "repair-packs"],
         "read": ["{program}", "verify"],
         # Not in the programs for people:
@@ -58,6 +59,7 @@ COMMANDS = {
         "copy": ["{program}", "--jobs", "1", "copy", "--from-repo", "{source}", "--from-key-file",
                  "{key}", "{name}"],
         "repair index": ["{program}", "--jobs", "1", "repair", "index"],
+        "repair log": ["{program}", "--jobs", "1", "repair", "log"],
         "repair packs": ["{program}", "--jobs", "1", "repair", "packs"],
         "read": ["{program}", "check"],
         "set tags": ["{driver}", "tags", "{name}", "{count}"],

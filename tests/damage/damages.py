@@ -151,6 +151,8 @@ def delete(case):
 
 def delete_folder(case):
     folder = case.rng.choice(["packs", "segments", "log", "checkpoints"])
+    if any(name.startswith(folder + "/") for name in case.damage.touched):
+        return
     shutil.rmtree(case.path(folder))
     case.note("deleted", "folder", folder, hidden=GONE.get(folder))
 

@@ -175,7 +175,7 @@ static enum ov_status copy(struct fixture *f, const char *tag)
 /* A client that has seen nothing yet reads everything. Returns how many snapshots there are. */
 static size_t read_everything(struct side *side)
 {
-    const struct ov_check_options options = {.read_data = true, .subset = 1};
+    const struct ov_check_options options = {.read_data = true};
     struct ov_repo *other = test_repo_other(side->repo, side->memory);
     struct ov_check_result result;
     TEST_OK(ov_check(other, &options, &result, &test_error));
