@@ -9,6 +9,7 @@ static const struct ov_action actions[] = {
     {"index", "", "make the index anew from the packs"},
     {"log", "", "make a repository open again whose log is damaged"},
     {"packs", "[PACK...]", "save what is whole in damaged packs, and give up the rest"},
+    {"snapshots", "[IMAGE...]", "keep the rest of images that lack something"},
     {0},
 };
 
@@ -17,6 +18,7 @@ static enum ov_status (*const runs[])(struct ov_session *session, int argc, char
     ov_repair_index_run,
     ov_repair_log_run,
     ov_repair_packs_run,
+    ov_repair_snapshots_run,
 };
 
 static enum ov_status run(struct ov_session *session, int argc, char **argv, struct ov_error *err)
@@ -25,6 +27,10 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     OV_TRY(ov_session_action(session, argc, argv, &which, err));
     if (ov_repair_arguments.discards && runs[which] != ov_repair_packs_run)
         return ov_session_usage(session, err, "--discard is an option of 'repair packs'");
+    if ((ov_repair_arguments.forgets || ov_repair_arguments.reads_data) &&
+        runs[which] != ov_repair_snapshots_run)
+        return ov_session_usage(session, err, "%s is an option of 'repair snapshots'",
+                                ov_repair_arguments.forgets ? "--forget" : "--read-data");
     return runs[which](session, argc - 1, argv + 1, err);
 }
 
@@ -33,6 +39,10 @@ static const struct ov_option options_table[] = {
             "say what would be done, and do nothing"),
     OV_FLAG(0, "discard", &ov_repair_arguments.discards,
             "packs: keep no copies of the damaged files"),
+    OV_FLAG(0, "read-data", &ov_repair_arguments.reads_data,
+            "snapshots: read all data; else look for it in the index only"),
+    OV_FLAG(0, "forget", &ov_repair_arguments.forgets,
+            "snapshots: forget the damaged ones in the same step"),
     OV_OPTIONS_END,
 };
 
@@ -43,6 +53,8 @@ static const char *const examples[] = {
     "ociv2 repair log --dry-run && ociv2 repair log",
     "packs are missing or damaged: what would be lost?",
     "ociv2 repair packs --dry-run",
+    "what was lost cannot be found anywhere: go on with what is left",
+    "ociv2 repair snapshots",
     NULL,
 };
 
@@ -50,7 +62,7 @@ const struct ov_command ov_command_repair = {
     .name = "repair",
     .group = "Repository",
     .summary = "Heal what 'check' found damaged",
-    .arguments = "ACTION [PACK...]",
+    .arguments = "ACTION [PACK|IMAGE...]",
     .min_arguments = 1,
     .max_arguments = OV_MANY_ARGUMENTS,
     .description =

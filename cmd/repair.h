@@ -9,7 +9,9 @@
 /* Options of all actions. */
 struct ov_repair_arguments {
     bool is_dry_run;
-    bool discards; /* packs: keep no copies of damaged files */
+    bool discards;   /* packs: keep no copies of damaged files */
+    bool forgets;    /* snapshots: forget the damaged ones */
+    bool reads_data; /* snapshots: not only look for data in the index */
 };
 
 extern struct ov_repair_arguments ov_repair_arguments;
@@ -21,5 +23,7 @@ OV_MUST_CHECK enum ov_status ov_repair_log_run(struct ov_session *session, int a
                                                struct ov_error *err);
 OV_MUST_CHECK enum ov_status ov_repair_packs_run(struct ov_session *session, int argc, char **argv,
                                                  struct ov_error *err);
+OV_MUST_CHECK enum ov_status ov_repair_snapshots_run(struct ov_session *session, int argc,
+                                                     char **argv, struct ov_error *err);
 
 #endif
