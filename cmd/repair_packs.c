@@ -86,7 +86,8 @@ static void print_losses(const struct ov_session *session,
         return;
     ov_session_say(session,
                    "Next: 'ociv2 check' names the images that lack them. 'ociv2 snapshot'");
-    ov_session_say(session, "or 'ociv2 import' of what they were made of stores them again.");
+    ov_session_say(session, "or 'ociv2 import' of what they were made of stores them again; where");
+    ov_session_say(session, "that is gone, 'ociv2 repair snapshots' keeps the rest of them.");
 }
 
 static void print_text(const struct ov_session *session,
