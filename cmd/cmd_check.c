@@ -1,111 +1,154 @@
+#include "cmd/check_output.h"
 #include "cmd/commands.h"
-#include "cmd/json.h"
-#include "cmd/output.h"
-#include "cmd/session.h"
-#include "repo/check.h"
 #include "repo/stats.h"
+
+#include <string.h>
 
 static struct {
     bool read_data;
-    double subset;
+    const char *subset;
+    bool oldest_first;
+    uint64_t max_seconds;
+    bool packs_only;
 } args;
 
-static enum ov_status print_json(const struct ov_check_result *result, uint64_t orphans_size,
-                                 double seconds, struct ov_error *err)
+#define PARTS_MAX 256
+
+/* "3/7" */
+static enum ov_status parse_part(const char *text, struct ov_check_subset *out,
+                                 struct ov_error *err)
 {
-    struct ov_json json;
-    ov_json_init(&json, "summary");
-    ov_json_number(&json, "faults", result->faults);
-    ov_json_number(&json, "snapshots", result->snapshots);
-    ov_json_number(&json, "objects", result->objects);
-    ov_json_number(&json, "chunks", result->chunks);
-    ov_json_number(&json, "packs_read", result->packs_read);
-    ov_json_number(&json, "bytes_read", result->bytes_read);
-    ov_json_number(&json, "orphans", result->orphans);
-    ov_json_number(&json, "orphans_size", orphans_size);
-    ov_json_number(&json, "unknown_files", result->unknown);
-    ov_json_real(&json, "seconds", seconds);
-    return ov_json_print(&json, stdout, err);
+    const char *slash = strchr(text, '/');
+    char first[8] = "";
+    uint64_t part = 0, parts = 0;
+    if ((size_t)(slash - text) < sizeof(first))
+        memcpy(first, text, (size_t)(slash - text));
+    if (ov_parse_number(first, &part, NULL) < 0 || ov_parse_number(slash + 1, &parts, NULL) < 0 ||
+        part < 1 || part > parts || parts > PARTS_MAX)
+        return ov_fail(err, OV_ERR_INVALID,
+                       "'%.100s' is not a part such as 1/7: N/T with N from 1 to T, and T at most "
+                       "%d",
+                       text, PARTS_MAX);
+    *out = (struct ov_check_subset){
+        .kind = OV_CHECK_PART, .part = (unsigned)part, .parts = (unsigned)parts};
+    return OV_OK;
 }
 
-static void print_text(const struct ov_session *session, const struct ov_check_result *result,
-                       uint64_t orphans_size, bool reads_data, double seconds)
+static enum ov_status parse_subset(const char *text, struct ov_check_subset *out,
+                                   struct ov_error *err)
 {
-    ov_session_say(session, "checked: log, %s %s, %s %s, %s chunks",
-                   ov_text_of_count(result->snapshots).text,
-                   ov_plural(result->snapshots, "snapshot", "snapshots"),
-                   ov_text_of_count(result->objects).text,
-                   ov_plural(result->objects, "pack or segment", "packs and segments"),
-                   ov_text_of_count(result->chunks).text);
-    if (reads_data)
-        ov_session_say(session, "read:    %s of data in %s %s",
-                       ov_text_of_size(result->bytes_read).text,
-                       ov_text_of_count(result->packs_read).text,
-                       ov_plural(result->packs_read, "pack", "packs"));
-    else
-        ov_session_say(session, "the data itself was not read; --read-data does");
-    if (result->orphans)
-        ov_session_say(session, "%s unfinished %s, %s: harmless, left by interrupted work",
-                       ov_text_of_count(result->orphans).text,
-                       ov_plural(result->orphans, "file", "files"),
-                       ov_text_of_size(orphans_size).text);
-    if (result->unknown)
-        ov_session_say(session, "%s %s not belong to the repository: ignored",
-                       ov_text_of_count(result->unknown).text,
-                       ov_plural(result->unknown, "file does", "files do"));
-    const char *style = ov_style(stdout, result->faults ? OV_STYLE_RED : OV_STYLE_GREEN);
-    const char *reset = ov_style(stdout, OV_STYLE_RESET);
-    if (result->faults)
-        ov_session_say(
-            session, "%s%s %s found%s (%s)", style, ov_text_of_count(result->faults).text,
-            ov_plural(result->faults, "fault", "faults"), reset, ov_text_of_duration(seconds).text);
-    else
-        ov_session_say(session, "%sno faults found%s (%s)", style, reset,
-                       ov_text_of_duration(seconds).text);
+    size_t len = strlen(text);
+    if (strchr(text, '/'))
+        return parse_part(text, out, err);
+    if (len && text[len - 1] == '%') {
+        out->kind = OV_CHECK_SHARE;
+        return ov_parse_percent(text, &out->share, err);
+    }
+    out->kind = OV_CHECK_SIZE;
+    bool is_bare = strspn(text, "0123456789.") == len;
+    if (is_bare || ov_parse_size(text, &out->bytes, NULL) < 0 || out->bytes == 0)
+        return ov_fail(err, OV_ERR_INVALID,
+                       "'%.100s' is not a share such as 5%%, a part such as 1/7, or a size such "
+                       "as 500M",
+                       text);
+    return OV_OK;
+}
+
+static enum ov_status check_arguments(struct ov_session *session, struct ov_check_options *out,
+                                      struct ov_error *err)
+{
+    bool reads = args.read_data || args.subset || args.oldest_first || args.max_seconds;
+    if (args.packs_only && reads)
+        return ov_session_usage(session, err,
+                                "--packs-only reads every file already, and excludes the others");
+    if (args.read_data && args.subset)
+        return ov_session_usage(session, err,
+                                "--read-data and --read-data-subset exclude each other");
+    *out = (struct ov_check_options){
+        .read_data = reads,
+        .oldest_first = args.oldest_first,
+        .max_seconds = (double)args.max_seconds,
+        .threads = (unsigned)ov_globals.jobs,
+        .report = &session->report,
+    };
+    if (!args.subset)
+        return OV_OK;
+    enum ov_status status = parse_subset(args.subset, &out->subset, err);
+    if (status < 0)
+        (void)!ov_error_context(err, status, "--read-data-subset");
+    return ov_session_argument(session, status);
+}
+
+static enum ov_status scrub(struct ov_session *session, struct ov_error *err)
+{
+    OV_AUTO(ov_backend_close_auto) struct ov_backend *backend = NULL;
+    struct ov_scrub_result result;
+    const char *location;
+    double start = ov_clock();
+    OV_TRY(ov_session_location(session, &ov_globals.access, &location, err));
+    OV_TRY(ov_backend_open(location, &backend, err));
+    session->warning_word = "fault";
+    enum ov_status status =
+        ov_scrub(backend, (unsigned)ov_globals.jobs, &session->report, &result, err);
+    if (status < 0)
+        return ov_error_context(err, status, "%s", location);
+    ov_session_end_progress(session);
+    session->exit_code = result.faults ? OV_EXIT_FAILED : OV_EXIT_DONE;
+    return ov_check_print_scrub(session, &result, ov_clock() - start, err);
 }
 
 static enum ov_status run(struct ov_session *session, int argc, char **argv, struct ov_error *err)
 {
     (void)argc;
     (void)argv;
-    struct ov_check_result result = {0};
-    if (args.read_data && args.subset > 0)
-        return ov_session_usage(session, err,
-                                "--read-data and --read-data-subset exclude each other");
-    OV_TRY(ov_session_open(session, err));
-    const struct ov_check_options options = {
-        .read_data = args.read_data || args.subset > 0,
-        .subset = args.subset > 0 ? args.subset : 1,
-        .threads = (unsigned)ov_globals.jobs,
-        .report = &session->report,
-    };
+    struct ov_check_options options;
+    struct ov_check_result result;
+    struct ov_check_listing listing = {.session = session};
+    OV_TRY(check_arguments(session, &options, err));
+    if (args.packs_only)
+        return scrub(session, err);
+    enum ov_status opened = ov_session_open(session, err);
+    if (opened == OV_ERR_CORRUPT)
+        ov_session_hint(session, "'ociv2 check --packs-only' needs no log and finds which files "
+                                 "are damaged; 'ociv2 repair log' makes the log again");
+    OV_TRY(opened);
+    options.context = &listing;
+    options.damaged = ov_check_list_damage;
     double start = ov_clock();
     session->warning_word = "fault";
     OV_TRY(ov_check(session->repo, &options, &result, err));
     double seconds = ov_clock() - start;
+    OV_TRY(ov_check_end_listing(&listing, err));
     uint64_t orphans_size = 0;
     if (result.orphans)
         OV_TRY(ov_stats_orphans(session->repo, &orphans_size, err));
     ov_session_end_progress(session);
     session->exit_code = result.faults ? OV_EXIT_FAILED : OV_EXIT_DONE;
-    if (ov_globals.is_json)
-        return print_json(&result, orphans_size, seconds, err);
-    print_text(session, &result, orphans_size, options.read_data, seconds);
-    return OV_OK;
+    return ov_check_print(session, &result, orphans_size, options.read_data, seconds, err);
 }
 
 static const struct ov_option options_table[] = {
     OV_FLAG(0, "read-data", &args.read_data, "read and verify all data, too"),
-    OV_PERCENT(0, "read-data-subset", "N%", &args.subset,
-               "read and verify this share of the data, chosen at random"),
+    OV_STRING(0, "read-data-subset", "SUBSET", &args.subset,
+              "read and verify some of the data: 5% or 10G chosen at random, or the part 1/7"),
+    OV_FLAG(0, "oldest-first", &args.oldest_first,
+            "read first what was read longest ago, or never"),
+    OV_DURATION(0, "max-duration", "DURATION", &args.max_seconds,
+                "read no more packs when this time is over: 30m, 2h"),
+    OV_FLAG(0, "packs-only", &args.packs_only,
+            "verify each stored file by itself, without any key"),
     OV_OPTIONS_END,
 };
 
 static const char *const examples[] = {
     "quickly: structure and index",
     "ociv2 check",
-    "everything; each week a tenth of the data may do",
+    "everything",
     "ociv2 check --read-data",
+    "each night as much as there is time for, until all was read, and again",
+    "ociv2 check --oldest-first --max-duration 2h",
+    "where the files lie, without a key",
+    "ociv2 -r /srv/images check --packs-only",
     NULL,
 };
 
@@ -117,8 +160,9 @@ const struct ov_command ov_command_check = {
     .description =
         "Checks that the log is whole, that the index fits the packs and that everything "
         "the snapshots need is there; with --read-data also that all data can be read "
-        "and is what it should be. Faults are printed to standard error, one a line. "
-        "The exit code is 1 if there are any.",
+        "and is what it should be. Faults are printed to standard error, one a line, and "
+        "the images and paths that are damaged by them. Others may write and prune "
+        "meanwhile. The exit code is 1 if anything was found.",
     .options = options_table,
     .examples = examples,
     .run = run,

@@ -229,8 +229,8 @@ static const struct ov_option options_table[] = {
 static const char *const examples[] = {
     "take a key out of an image; first see what that means",
     "ociv2 rewrite -e /root/.ssh/id_ed25519 --dry-run app:1.0",
-    "out of everything, and out of the storage",
-    "ociv2 rewrite -e id_ed25519 --all --forget && ociv2 prune --max-unused 0 --keep-grace 0",
+    "out of everything; 'ociv2 prune --max-unused 0 --keep-grace 0' does the rest",
+    "ociv2 rewrite -e id_ed25519 --all --forget",
     NULL,
 };
 

@@ -156,6 +156,8 @@ static enum ov_status store(const struct ov_option *option, const char *text, st
         return ov_parse_percent(text, option->value.share, err);
     case OV_OPTION_PERIOD:
         return ov_parse_period(text, option->value.period, err);
+    case OV_OPTION_DURATION:
+        return ov_parse_duration(text, option->value.number, err);
     case OV_OPTION_TIME:
         return ov_parse_time(text, option->value.time, err);
     case OV_OPTION_CHOICE:

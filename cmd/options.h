@@ -32,6 +32,7 @@ enum ov_option_kind {
     OV_OPTION_SIZE,
     OV_OPTION_PERCENT,
     OV_OPTION_PERIOD,
+    OV_OPTION_DURATION,
     OV_OPTION_TIME,
     OV_OPTION_CHOICE,
 };
@@ -50,7 +51,7 @@ struct ov_option {
         unsigned *count; /* also: index of the choice */
         const char **string;
         struct ov_strings *strings;
-        uint64_t *number; /* also: bytes */
+        uint64_t *number; /* also: bytes, seconds */
         double *share;    /* 0 < share ≤ 1 */
         struct ov_period *period;
         struct timespec *time;
@@ -93,6 +94,9 @@ struct ov_option {
     OV_VALUE_(OV_OPTION_PERCENT, letter, name, argument, share, variable, help)
 #define OV_PERIOD(letter, name, argument, variable, help) \
     OV_VALUE_(OV_OPTION_PERIOD, letter, name, argument, period, variable, help)
+/* 90s, 30m, 1h30m, 1d: a time to work, stored in seconds; above 0. */
+#define OV_DURATION(letter, name, argument, variable, help) \
+    OV_VALUE_(OV_OPTION_DURATION, letter, name, argument, number, variable, help)
 /* "2026-01-31 13:30:00" in local time, 2026-01-31, RFC 3339, or @SECONDS. Has .is_given. */
 #define OV_TIME(letter_, name_, argument_, variable, given, help_)                             \
     {                                                                                          \
@@ -137,6 +141,8 @@ OV_MUST_CHECK enum ov_status ov_parse_size(const char *text, uint64_t *out, stru
 OV_MUST_CHECK enum ov_status ov_parse_percent(const char *text, double *out, struct ov_error *err);
 OV_MUST_CHECK enum ov_status ov_parse_period(const char *text, struct ov_period *out,
                                              struct ov_error *err);
+OV_MUST_CHECK enum ov_status ov_parse_duration(const char *text, uint64_t *seconds,
+                                               struct ov_error *err);
 OV_MUST_CHECK enum ov_status ov_parse_time(const char *text, struct timespec *out,
                                            struct ov_error *err);
 

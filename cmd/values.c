@@ -92,6 +92,28 @@ enum ov_status ov_parse_period(const char *text, struct ov_period *out, struct o
     return OV_OK;
 }
 
+enum ov_status ov_parse_duration(const char *text, uint64_t *seconds, struct ov_error *err)
+{
+    static const char units[] = "smhd";
+    static const uint64_t lengths[] = {1, 60, 3600, 86400};
+    uint64_t total = 0;
+    const char *p = text, *unit = NULL;
+    do {
+        char *end = NULL;
+        unsigned long number = isdigit((unsigned char)*p) ? strtoul(p, &end, 10) : 0;
+        unit = end && *end && number <= 1000000 ? strchr(units, *end) : NULL;
+        if (!unit)
+            break;
+        total += number * lengths[unit - units];
+        p = end + 1;
+    } while (*p);
+    if (!unit || total == 0)
+        return ov_fail(err, OV_ERR_INVALID,
+                       "'%.100s' is not a time such as 90s, 30m, 2h, 1h30m or 1d", text);
+    *seconds = total;
+    return OV_OK;
+}
+
 /* The rest of an RFC 3339 time, after the seconds. */
 static bool parse_fraction_and_zone(const char *p, long *ns, bool *has_zone, long *offset)
 {

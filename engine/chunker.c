@@ -44,19 +44,38 @@ static inline size_t roll(const uint8_t *data, size_t from, size_t to, uint64_t 
     return k;
 }
 
+/* The first k in [min, end) after which there is a cut; `end`, above min, when there is none. */
+static size_t find_cut(const struct ov_chunker_params *params, const uint8_t *data, size_t end)
+{
+    size_t normal = params->normal < end ? params->normal : end;
+    uint64_t hash = 0;
+    size_t k = roll(data, params->min, normal, params->mask_small, &hash);
+    return k < normal ? k : roll(data, normal, end, params->mask_large, &hash);
+}
+
 size_t ov_chunker_cut(const struct ov_chunker_params *params, const uint8_t *data, size_t len)
 {
     assert(len > 0);
     if (len <= params->min)
         return len;
     size_t end = len < params->max ? len : params->max;
-    size_t normal = params->normal < end ? params->normal : end;
-    uint64_t hash = 0;
-    size_t k = roll(data, params->min, normal, params->mask_small, &hash);
-    if (k < normal)
-        return k + 1;
-    k = roll(data, normal, end, params->mask_large, &hash);
+    size_t k = find_cut(params, data, end);
     return k < end ? k + 1 : end;
+}
+
+enum ov_chunk_end ov_chunker_judge(const struct ov_chunker_params *params, const uint8_t *data,
+                                   size_t len)
+{
+    assert(len > 0);
+    if (len <= params->min)
+        return OV_CHUNK_OPEN;
+    size_t end = len < params->max ? len : params->max;
+    size_t k = find_cut(params, data, end);
+    if (k + 1 < len && k < end)
+        return OV_CHUNK_CUT_EARLIER;
+    if (k < end || len == params->max)
+        return OV_CHUNK_CUT_HERE;
+    return len > params->max ? OV_CHUNK_CUT_EARLIER : OV_CHUNK_OPEN;
 }
 
 void ov_splitter_init(struct ov_splitter *splitter, const struct ov_chunker_params *params)

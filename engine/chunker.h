@@ -29,6 +29,17 @@ extern const uint64_t ov_gear_table[256];
  */
 size_t ov_chunker_cut(const struct ov_chunker_params *params, const uint8_t *data, size_t len);
 
+/* Whether a chunk that lies in a data run ends where it should. */
+enum ov_chunk_end {
+    OV_CHUNK_OPEN,        /* only when the data run ends with it */
+    OV_CHUNK_CUT_HERE,    /* yes, whatever follows */
+    OV_CHUNK_CUT_EARLIER, /* no */
+};
+
+/* The same for each chunk by itself, because every cut begins anew. len ≥ 1. */
+enum ov_chunk_end ov_chunker_judge(const struct ov_chunker_params *params, const uint8_t *data,
+                                   size_t len);
+
 /*
  * Splits a stream that arrives in pieces into chunks and zero extents. Holds no bytes: the caller
  * keeps what was not consumed and offers it again with more behind it.

@@ -9,11 +9,24 @@
 
 struct image_check {
     struct check *check;
-    struct ov_objects *objects;
     struct ov_tree *tree;
     const struct ov_snapshot_image *image;
     struct ov_map *seen;
+    uint64_t damages; /* of the snapshots before */
 };
+
+/* Something is wrong with a part of the image, which `what` names; *loss or the status says what.
+ */
+static enum ov_status tell(struct image_check *c, const char *what, enum ov_status status,
+                           const struct check_loss *loss, struct ov_error *problem,
+                           struct ov_error *err)
+{
+    if (status >= 0 && loss)
+        status = check_loss_fail(loss, problem);
+    if (status < 0 && what)
+        (void)!ov_error_context(problem, status, "%s", what);
+    return check_damaged(c->check, NULL, loss ? check_loss_pack(loss) : NULL, status, problem, err);
+}
 
 /* ---- Streams ---- */
 
@@ -26,12 +39,12 @@ static enum ov_status check_stream(struct image_check *c, const struct ov_stored
         .contents = ov_buf_view(&stream->contents),
         .extents = stream->extents.sequence,
     };
+    struct check_loss loss = {0};
+    struct ov_error problem;
     if (stream->size <= OV_INLINE_FILE_MAX)
         return OV_OK;
-    enum ov_status status = check_extents(c->check, c->objects, &node, err);
-    if (status >= 0 && c->check->options->read_data)
-        status = check_cuts(c->objects, &node, err);
-    return status < 0 ? ov_error_context(err, status, "%s", what) : OV_OK;
+    enum ov_status status = check_extents(c->check, &node, &loss, &problem);
+    return tell(c, what, status, &loss, &problem, err);
 }
 
 /* ---- Recipes ---- */
@@ -39,6 +52,7 @@ static enum ov_status check_stream(struct image_check *c, const struct ov_stored
 struct recipe_check {
     struct image_check *image;
     struct ov_tree_finder finder;
+    struct check_loss loss;
 };
 
 static enum ov_status check_item(struct recipe_check *recipe, const struct ov_recipe_item *item,
@@ -46,7 +60,7 @@ static enum ov_status check_item(struct recipe_check *recipe, const struct ov_re
 {
     struct ov_node node;
     if (item->kind == OV_RECIPE_CHUNK)
-        return check_chunk(recipe->image->check, &item->id, item->length, err);
+        return check_chunk(recipe->image->check, &item->id, item->length, &recipe->loss, err);
     if (item->kind != OV_RECIPE_FILE)
         return OV_OK;
     OV_TRY(ov_tree_finder_find(&recipe->finder, item->path, &node, err));
@@ -70,10 +84,13 @@ static void release_recipe(struct recipe_check *recipe)
 }
 
 static enum ov_status check_recipe(struct image_check *c, const struct ov_layer_record *layer,
-                                   struct ov_error *err)
+                                   const char *what, struct ov_error *err)
 {
-    OV_AUTO(release_recipe) struct recipe_check recipe = {c, {.tree = c->tree}};
-    return ov_recipe_for_each(c->objects, layer, visit_item, &recipe, err);
+    OV_AUTO(release_recipe) struct recipe_check recipe = {c, {.tree = c->tree}, {0}};
+    struct ov_error problem;
+    enum ov_status status =
+        ov_recipe_for_each(c->check->objects, layer, visit_item, &recipe, &problem);
+    return tell(c, what, status, &recipe.loss, &problem, err);
 }
 
 /* ---- Digests ---- */
@@ -96,7 +113,7 @@ static enum ov_status check_digest(struct image_check *c, const struct ov_layer_
     OV_TRY(ov_digest_parse(is_blob ? layer->digest : layer->diff_id, &wanted, err));
     OV_TRY(ov_digester_open(wanted.algorithm, &digester, err));
     const struct ov_sink sink = {digester, digest_bytes};
-    OV_TRY(is_blob ? ov_stored_stream_write(c->objects, &layer->blob, &sink, report, err)
+    OV_TRY(is_blob ? ov_stored_stream_write(c->check->objects, &layer->blob, &sink, report, err)
                    : ov_layer_write(c->tree, layer, &sink, report, err));
     ov_digester_final(digester, &found);
     if (!ov_digest_equal(&wanted, &found))
@@ -119,22 +136,29 @@ static struct ov_map_key archive_key(const struct image_check *c,
     return (struct ov_map_key){ov_load64(hash.bytes), ov_load64(hash.bytes + 8)};
 }
 
-static enum ov_status check_layer(struct image_check *c, const struct ov_layer_record *layer,
-                                  struct ov_error *err)
+/* Whether anything that the snapshot needs is lost. */
+static bool is_whole(const struct image_check *c)
 {
+    return c->check->result->damages == c->damages && !c->check->is_gone;
+}
+
+static enum ov_status check_layer(struct image_check *c, const struct ov_layer_record *layer,
+                                  const char *what, struct ov_error *err)
+{
+    struct ov_error problem;
     uint64_t ignored;
-    OV_TRY(check_stream(c, &layer->blob, "its blob", err));
-    if (layer->blob.size && c->check->options->read_data)
-        OV_TRY(check_digest(c, layer, true, err));
+    OV_TRY(check_stream(c, &layer->blob, what, err));
+    if (layer->blob.size && c->check->has_read_all && is_whole(c))
+        OV_TRY(tell(c, what, check_digest(c, layer, true, &problem), NULL, &problem, err));
     if (ov_sequence_is_empty(&layer->recipe.sequence))
         return OV_OK;
     const struct ov_map_key key = archive_key(c, layer);
     if (ov_map_get(c->seen, key, &ignored))
         return OV_OK;
-    OV_TRY(check_recipe(c, layer, err));
-    if (c->check->options->read_data)
-        OV_TRY(check_digest(c, layer, false, err));
-    return ov_map_put(c->seen, key, 0, err);
+    OV_TRY(check_recipe(c, layer, what, err));
+    if (c->check->has_read_all && is_whole(c))
+        OV_TRY(tell(c, what, check_digest(c, layer, false, &problem), NULL, &problem, err));
+    return is_whole(c) ? ov_map_put(c->seen, key, 0, err) : OV_OK;
 }
 
 /* ---- The image ---- */
@@ -146,7 +170,7 @@ static enum ov_status check_config(struct image_check *c, struct ov_error *err)
     const struct ov_snapshot_image *image = c->image;
     if (!image->layer_count)
         return OV_OK;
-    OV_TRY(ov_stored_stream_read(c->objects, &image->config, &bytes, err));
+    OV_TRY(ov_stored_stream_read(c->check->objects, &image->config, &bytes, err));
     OV_TRY(ov_config_document_parse(ov_buf_view(&bytes), "the config", &config, err));
     if (config.diff_id_count != image->layer_count)
         return ov_fail(err, OV_ERR_CORRUPT, "the config names %zu layers, and there are %zu",
@@ -169,8 +193,8 @@ static enum ov_status check_manifest(struct image_check *c, struct ov_error *err
     struct ov_digest digest;
     if (!image->manifest.size || !image->layer_count)
         return OV_OK;
-    OV_TRY(ov_stored_stream_read(c->objects, &image->manifest, &bytes, err));
-    OV_TRY(ov_stored_stream_read(c->objects, &image->config, &config, err));
+    OV_TRY(ov_stored_stream_read(c->check->objects, &image->manifest, &bytes, err));
+    OV_TRY(ov_stored_stream_read(c->check->objects, &image->config, &config, err));
     OV_TRY(ov_manifest_parse(ov_buf_view(&bytes), image->manifest_type, "the manifest", &manifest,
                              err));
     OV_TRY(ov_digest_compute(manifest.config.digest.algorithm, ov_buf_view(&config), &digest, err));
@@ -199,28 +223,37 @@ static enum ov_status check_record(const struct ov_snapshot_record *record,
                              "the layers in the log are not those of the snapshot");
 }
 
-enum ov_status check_image(struct check *check, struct ov_objects *objects, struct ov_tree *tree,
-                           const struct ov_snapshot_record *record,
-                           const struct ov_snapshot_image *image, struct ov_map *seen,
-                           struct ov_error *err)
+static enum ov_status check_documents(struct image_check *c, struct ov_error *err)
+{
+    const struct ov_snapshot_image *image = c->image;
+    uint64_t damages = c->check->result->damages;
+    struct ov_error problem;
+    OV_TRY(tell(c, NULL, check_record(c->check->record, image, &problem), NULL, &problem, err));
+    OV_TRY(check_stream(c, &image->manifest, "the manifest", err));
+    OV_TRY(check_stream(c, &image->config, "the config", err));
+    OV_TRY(check_stream(c, &image->index, "the index", err));
+    if (c->check->result->damages != damages || c->check->is_gone)
+        return OV_OK; /* they cannot be read */
+    OV_TRY(tell(c, NULL, check_config(c, &problem), NULL, &problem, err));
+    return tell(c, NULL, check_manifest(c, &problem), NULL, &problem, err);
+}
+
+enum ov_status check_image(struct check *check, struct ov_tree *tree,
+                           const struct ov_snapshot_image *image, uint64_t damages,
+                           struct ov_map *seen, struct ov_error *err)
 {
     struct image_check c = {
         .check = check,
-        .objects = objects,
         .tree = tree,
         .image = image,
         .seen = seen,
+        .damages = damages,
     };
-    OV_TRY(check_record(record, image, err));
-    OV_TRY(check_stream(&c, &image->manifest, "the manifest", err));
-    OV_TRY(check_stream(&c, &image->config, "the config", err));
-    OV_TRY(check_stream(&c, &image->index, "the index", err));
-    OV_TRY(check_config(&c, err));
-    OV_TRY(check_manifest(&c, err));
-    for (size_t i = 0; i < image->layer_count; i++) {
-        enum ov_status status = check_layer(&c, &image->layers[i], err);
-        if (status < 0)
-            return ov_error_context(err, status, "layer %zu", i + 1);
+    OV_TRY(check_documents(&c, err));
+    for (size_t i = 0; i < image->layer_count && !check->is_gone; i++) {
+        char what[32];
+        snprintf(what, sizeof(what), "layer %zu", i + 1);
+        OV_TRY(check_layer(&c, &image->layers[i], what, err));
     }
     return OV_OK;
 }

@@ -1,385 +1,115 @@
-#include "engine/base/workers.h"
 #include "repo/check_internal.h"
+#include "repo/check_pack.h"
 #include "repo/layout.h"
+#include "repo/verified.h"
 
 #include <stdlib.h>
+#include <time.h>
 
-#define LANE_BYTES ((size_t)64 << 20)
-#define OBJECT_CACHE ((size_t)16 << 20)
+#define SAVE_SECONDS 60 /* what was read is written down so often */
+#define WAIT_NS 5000000
 
-/*
- * Tables and index are compared by sums: of each pack, how many copies it holds and the sum of
- * their hashes. Equal sums of 64-bit hashes of distinct rows mean equal sets, short of someone who
- * can forge sealed files. This needs 16 bytes for each pack, whatever it holds.
- */
-struct pack_sum {
-    uint64_t count;
-    uint64_t sum;
+/* A live pack. */
+struct plan {
+    struct ov_object object;
+    int64_t read_at; /* as remembered; 0: never */
+    uint32_t order;  /* random, among equals */
+    bool is_chosen;
 };
 
 struct pack_check {
     struct check *check;
-    struct pack_sum *sums; /* by pack number of the look-up */
-    uint32_t pack_count;
-    struct ov_map numbers; /* first half of the name → pack number */
+    struct plan *plans;
+    size_t plan_count, plan_capacity;
+    struct ov_index_sum *sums; /* by pack number of the look-up */
+    struct ov_map numbers;     /* first half of the name → pack number */
+    struct check_pack_shared shared;
     struct ov_workers *workers;
-    struct ov_decompressor **decompressors;
     struct ov_lane *lane;
-    struct ov_objects *objects;
-    uint64_t data_left; /* bytes of packs still to be read whole */
+    struct ov_verified verified;
+    double started, saved;  /* seconds */
+    struct ov_tag previous; /* while the index is gone through */
 };
 
-/* A row of a table or an entry of the index. */
-struct copy {
-    struct ov_tag tag;
-    struct ov_tag base;
-    struct ov_frame_location frame;
-    uint32_t frame_number;
-    uint32_t slot;
-    uint32_t length;
-    uint32_t kind;
-    uint32_t depth;
-};
-
-static void add_copy(struct pack_sum *sum, const struct copy *copy)
+static double seconds_now(void)
 {
-    uint8_t bytes[2 * OV_TAG_SIZE + 36];
-    struct ov_id hash;
-    memcpy(bytes, copy->tag.bytes, OV_TAG_SIZE);
-    memcpy(bytes + OV_TAG_SIZE, copy->base.bytes, OV_TAG_SIZE);
-    uint8_t *p = bytes + (size_t)2 * OV_TAG_SIZE;
-    ov_store64(p, copy->frame.offset);
-    ov_store32(p + 8, copy->frame.sealed_len);
-    ov_store32(p + 12, copy->frame.plain_len);
-    ov_store32(p + 16, copy->frame_number);
-    ov_store32(p + 20, copy->slot);
-    ov_store32(p + 24, copy->length);
-    ov_store32(p + 28, copy->kind);
-    ov_store32(p + 32, copy->depth);
-    ov_hash(NULL, bytes, sizeof(bytes), &hash);
-    sum->count++;
-    sum->sum += ov_load64(hash.bytes);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static enum ov_status add_entry(void *context, const struct ov_tag *tag,
-                                const struct ov_location *at, struct ov_error *err)
+static struct ov_map_key key_of(const struct ov_id *name)
 {
-    struct pack_check *p = context;
-    struct copy copy = {
-        .tag = *tag,
-        .frame = {at->offset, at->sealed_len, at->plain_len},
-        .frame_number = at->frame,
-        .slot = at->slot,
-        .length = at->length,
-        .kind = at->kind,
-        .depth = at->depth,
-    };
-    (void)err;
-    if (at->depth)
-        copy.base = at->base;
-    add_copy(&p->sums[at->pack_number], &copy);
-    return OV_OK;
-}
-
-static struct pack_sum sum_of_table(const struct ov_repo *repo, const struct ov_pack_table *table,
-                                    const struct ov_segment_pack *pack)
-{
-    struct pack_sum sum = {0};
-    size_t chunk = 0;
-    for (size_t f = 0; f < table->frame_count; f++) {
-        for (uint32_t slot = 0; slot < table->frames[f].chunk_count; slot++, chunk++) {
-            const struct ov_chunk_row *row = &table->chunks[chunk];
-            struct copy copy = {
-                .tag = ov_repo_tag(repo, &row->id),
-                .frame = pack->frames[f],
-                .frame_number = (uint32_t)f,
-                .slot = slot,
-                .length = row->length,
-                .kind = row->kind,
-                .depth = row->depth,
-            };
-            if (row->depth)
-                copy.base = ov_repo_tag(repo, &row->base);
-            add_copy(&sum, &copy);
-        }
-    }
-    return sum;
-}
-
-/* ---- Reading all data ---- */
-
-/* One frame to be opened and its chunks verified. */
-struct frame_job {
-    struct ov_job job;
-    struct pack_check *p;
-    struct ov_location location;
-    struct ov_frame_info info; /* these two as the table has them */
-    struct ov_chunk_row *rows;
-    size_t count;
-    bool has_deltas;
-    struct ov_error problem;
-    bool has_problem;
-};
-
-static void free_frame_job(struct ov_job *job)
-{
-    struct frame_job *f = (struct frame_job *)job;
-    free(f->rows);
-    free(f);
-}
-
-static bool rows_agree(const struct ov_chunk_row *a, const struct ov_chunk_row *b)
-{
-    return a->kind == b->kind && a->encoding == b->encoding && a->depth == b->depth &&
-           a->length == b->length && a->stored_len == b->stored_len &&
-           (a->depth == 0 || (ov_id_equal(&a->id, &b->id) && ov_id_equal(&a->base, &b->base)));
-}
-
-static enum ov_status verify_frame(struct frame_job *f, const struct ov_frame *frame,
-                                   struct ov_error *err)
-{
-    struct ov_path path = ov_path_of_id(OV_DIR_PACKS, &f->location.pack);
-    const char *pack = path.text;
-    if (frame->row_count != f->count || frame->info.codec != f->info.codec ||
-        frame->info.filter != f->info.filter || frame->info.parameters != f->info.parameters)
-        return ov_fail(err, OV_ERR_CORRUPT, "%s: frame %u and the table disagree", pack,
-                       f->location.frame);
-    struct ov_hash_item *items = calloc(f->count ? f->count : 1, sizeof(*items));
-    if (!items)
-        return ov_fail_no_memory(err);
-    enum ov_status status = OV_OK;
-    for (size_t i = 0; i < f->count && status >= 0; i++) {
-        if (!rows_agree(&f->rows[i], &frame->rows[i]))
-            status = ov_fail(err, OV_ERR_CORRUPT, "%s: frame %u, slot %zu and the table disagree",
-                             pack, f->location.frame, i);
-        struct ov_bytes stored = ov_frame_stored(frame, i);
-        items[i] = (struct ov_hash_item){stored.data, stored.len, {{0}}};
-        f->has_deltas |= frame->rows[i].depth != 0;
-    }
-    for (size_t i = 0, next; i < f->count && status >= 0; i = next) {
-        for (next = i + 1; next < f->count && f->rows[next].kind == f->rows[i].kind;)
-            next++;
-        ov_id_compute_many(f->rows[i].kind, &items[i], next - i);
-    }
-    for (size_t i = 0; i < f->count && status >= 0; i++) {
-        if (f->rows[i].depth == 0 && !ov_id_equal(&items[i].id, &f->rows[i].id))
-            status = ov_fail(err, OV_ERR_CORRUPT, "%s: frame %u, slot %zu does not hold chunk %s",
-                             pack, f->location.frame, i, ov_id_hex(&f->rows[i].id).text);
-    }
-    free(items);
-    return status;
-}
-
-static enum ov_status run_frame(struct ov_job *job, unsigned worker, struct ov_error *err)
-{
-    struct frame_job *f = (struct frame_job *)job;
-    struct ov_frame frame = {0};
-    enum ov_status status = ov_pack_cache_frame(f->p->check->repo->packs, &f->location,
-                                                f->p->decompressors[worker], &frame, &f->problem);
-    if (status >= 0)
-        status = verify_frame(f, &frame, &f->problem);
-    ov_frame_release(&frame);
-    if (status == OV_ERR_NO_MEMORY)
-        return ov_fail_no_memory(err);
-    f->has_problem = status < 0;
-    return OV_OK;
-}
-
-/* Deltas need their bases, which may lie anywhere. */
-static enum ov_status verify_deltas(struct pack_check *p, const struct frame_job *f,
-                                    struct ov_error *err)
-{
-    OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
-    for (size_t i = 0; i < f->count; i++) {
-        struct ov_error problem;
-        if (f->rows[i].depth == 0)
-            continue;
-        struct ov_location at = f->location;
-        at.slot = (uint16_t)i;
-        at.depth = f->rows[i].depth;
-        at.length = f->rows[i].length;
-        enum ov_status status =
-            ov_objects_load_at(p->objects, f->rows[i].kind, &f->rows[i].id, &at, &bytes, &problem);
-        OV_TRY(check_step(p->check, status, NULL, &problem, err));
-    }
-    return OV_OK;
-}
-
-static enum ov_status take_frame(struct pack_check *p, struct ov_error *err)
-{
-    struct ov_job *job;
-    enum ov_status status = OV_OK;
-    OV_TRY(ov_lane_next(p->lane, &job, err));
-    struct frame_job *f = (struct frame_job *)job;
-    p->check->result->bytes_read += f->location.sealed_len;
-    p->check->progress.bytes += f->location.sealed_len;
-    if (f->has_problem)
-        check_fault(p->check, NULL, &f->problem);
-    else if (f->has_deltas)
-        status = verify_deltas(p, f, err);
-    free_frame_job(job);
-    OV_TRY(status);
-    return check_poll(p->check, err);
-}
-
-static enum ov_status submit_frame(struct pack_check *p, const struct ov_location *location,
-                                   const struct ov_frame_info *info,
-                                   const struct ov_chunk_row *rows, struct ov_error *err)
-{
-    size_t count = info->chunk_count;
-    struct frame_job *f = calloc(1, sizeof(*f));
-    struct ov_chunk_row *copy = malloc((count ? count : 1) * sizeof(*copy));
-    if (!f || !copy) {
-        free(f);
-        free(copy);
-        return ov_fail_no_memory(err);
-    }
-    memcpy(copy, rows, count * sizeof(*copy));
-    f->job.run = run_frame;
-    f->job.cost_bytes = location->plain_len + count * sizeof(*copy);
-    f->p = p;
-    f->location = *location;
-    f->info = *info;
-    f->rows = copy;
-    f->count = count;
-    while (ov_lane_is_full(p->lane, f->job.cost_bytes) && !ov_lane_is_empty(p->lane)) {
-        enum ov_status status = take_frame(p, err);
-        if (status < 0) {
-            free_frame_job(&f->job);
-            return status;
-        }
-    }
-    return ov_lane_submit(p->lane, &f->job, err);
-}
-
-static enum ov_status read_data(struct pack_check *p, const struct ov_pack_table *table,
-                                const struct ov_segment_pack *pack, uint32_t number,
-                                struct ov_error *err)
-{
-    struct ov_location location = {
-        .pack = pack->name,
-        .pack_kind = pack->kind,
-        .pack_size = pack->size,
-        .pack_number = number,
-    };
-    size_t chunk = 0;
-    for (size_t f = 0; f < table->frame_count; f++) {
-        location.frame = (uint32_t)f;
-        location.offset = pack->frames[f].offset;
-        location.sealed_len = pack->frames[f].sealed_len;
-        location.plain_len = pack->frames[f].plain_len;
-        OV_TRY(submit_frame(p, &location, &table->frames[f], &table->chunks[chunk], err));
-        chunk += table->frames[f].chunk_count;
-    }
-    p->check->result->packs_read++;
-    return OV_OK;
-}
-
-/* ---- One pack ---- */
-
-static enum ov_status compare_table(struct pack_check *p, const struct ov_object *object,
-                                    const struct ov_pack_table *table,
-                                    const struct ov_segment_pack *pack, uint32_t *number,
-                                    struct ov_error *err)
-{
-    const struct ov_map_key key = {ov_load64(object->name.bytes),
-                                   ov_load64(object->name.bytes + 8)};
-    uint64_t index;
-    if (!ov_map_get(&p->numbers, key, &index))
-        return ov_fail(err, OV_ERR_CORRUPT, "%s is in no segment of the index",
-                       ov_object_path(object).text);
-    *number = (uint32_t)index;
-    struct pack_sum sum = sum_of_table(p->check->repo, table, pack);
-    if (sum.count != p->sums[index].count || sum.sum != p->sums[index].sum)
-        return ov_fail(err, OV_ERR_CORRUPT, "%s: the index and the pack's own table disagree",
-                       ov_object_path(object).text);
-    return OV_OK;
-}
-
-static enum ov_status check_pack(struct pack_check *p, const struct ov_object *object,
-                                 bool with_data, struct ov_error *err)
-{
-    OV_AUTO(ov_pack_reader_close_auto) struct ov_pack_reader *reader = NULL;
-    OV_AUTO(ov_pack_table_release) struct ov_pack_table table = {0};
-    OV_AUTO(ov_segment_pack_release) struct ov_segment_pack pack = {0};
-    struct ov_backend_source source;
-    struct ov_error problem;
-    uint32_t number = 0;
-    enum ov_pack_kind kind = object->type == OV_OBJECT_DATA_PACK ? OV_PACK_DATA : OV_PACK_META;
-    ov_backend_source_init(&source, p->check->repo->backend, ov_object_path(object).text,
-                           object->size);
-    enum ov_status status = OV_OK;
-    if (with_data)
-        status = ov_stored_file_verify(&source.source, &problem);
-    if (status >= 0)
-        status = ov_pack_reader_open(&source.source, &object->name, kind, p->check->repo->keyring,
-                                     &reader, &problem);
-    if (status >= 0)
-        status = ov_pack_reader_table(reader, &table, &problem);
-    if (status >= 0)
-        status =
-            ov_segment_pack_of_table(&object->name, kind, object->size, &table, &pack, &problem);
-    if (status >= 0)
-        status = compare_table(p, object, &table, &pack, &number, &problem);
-    if (status >= 0 && with_data)
-        return read_data(p, &table, &pack, number, err);
-    return check_step(p->check, status, NULL, &problem, err);
-}
-
-/* ---- All packs ---- */
-
-static enum ov_status number_packs(struct pack_check *p, struct ov_error *err)
-{
-    const struct ov_lookup *lookup = p->check->repo->lookup;
-    p->pack_count = ov_lookup_pack_count(lookup);
-    p->sums = calloc(p->pack_count ? p->pack_count : 1, sizeof(*p->sums));
-    if (!p->sums)
-        return ov_fail_no_memory(err);
-    for (uint32_t i = 0; i < p->pack_count; i++) {
-        struct ov_id name;
-        OV_TRY(ov_lookup_pack_name(lookup, i, &name, err));
-        const struct ov_map_key key = {ov_load64(name.bytes), ov_load64(name.bytes + 8)};
-        OV_TRY(ov_map_put(&p->numbers, key, i, err));
-    }
-    return ov_lookup_each(lookup, add_entry, p, err);
-}
-
-static enum ov_status start_reading(struct pack_check *p, struct ov_error *err)
-{
-    const struct ov_check_options *options = p->check->options;
-    OV_TRY(ov_objects_open(p->check->repo, OBJECT_CACHE, &p->objects, err));
-    OV_TRY(ov_workers_open(options->threads, &p->workers, err));
-    unsigned workers = ov_workers_count(p->workers);
-    p->decompressors = calloc(workers, sizeof(struct ov_decompressor *));
-    if (!p->decompressors)
-        return ov_fail_no_memory(err);
-    for (unsigned i = 0; i < workers; i++)
-        OV_TRY(ov_decompressor_open(&p->decompressors[i], err));
-    return ov_lane_open(p->workers, LANE_BYTES, false, free_frame_job, &p->lane, err);
+    return (struct ov_map_key){ov_load64(name->bytes), ov_load64(name->bytes + 8)};
 }
 
 static void release_pack_check(struct pack_check *p)
 {
+    atomic_store(&p->shared.is_stopping, true);
     ov_lane_close(p->lane);
     unsigned workers = p->workers ? ov_workers_count(p->workers) : 0;
-    for (unsigned i = 0; p->decompressors && i < workers; i++)
-        ov_decompressor_close(p->decompressors[i]);
-    free(p->decompressors);
+    for (unsigned i = 0; p->shared.decompressors && i < workers; i++)
+        ov_decompressor_close(p->shared.decompressors[i]);
+    free(p->shared.decompressors);
     ov_workers_close(p->workers);
-    ov_objects_close(p->objects);
     ov_map_release(&p->numbers);
+    ov_verified_release(&p->verified);
+    free(p->plans);
     free(p->sums);
 }
 
-/* Shuffles, so that repeated checks of a subset come to read everything. */
-static void shuffle(struct ov_object *objects, size_t count)
+/* ---- The index ---- */
+
+/* Every delta has a base of smaller depth that is live. */
+static enum ov_status check_depth(struct check *check, const struct ov_location *at,
+                                  struct ov_error *err)
 {
-    for (size_t i = count; i > 1; i--) {
-        size_t other = ov_random_below((uint32_t)i);
-        struct ov_object swapped = objects[i - 1];
-        objects[i - 1] = objects[other];
-        objects[other] = swapped;
+    struct ov_location base;
+    struct ov_error problem;
+    bool found;
+    OV_TRY(ov_lookup_find(check->repo->lookup, &at->base, at->depth, &base, &found, err));
+    if (found)
+        return OV_OK;
+    ov_error_set(&problem, OV_ERR_CORRUPT,
+                 "packs/%s: frame %u, slot %u is a delta whose base is not in the repository",
+                 ov_id_hex(&at->pack).text, at->frame, (unsigned)at->slot);
+    check_fault(check, OV_CHECK_PACK, &problem);
+    return check_damage_add_slot(&check->damage, &at->pack, at->frame, at->slot, err);
+}
+
+static enum ov_status note_entry(void *context, const struct ov_tag *tag,
+                                 const struct ov_location *at, struct ov_error *err)
+{
+    struct pack_check *p = context;
+    struct ov_index_entry entry = {
+        .tag = *tag,
+        .slot = at->slot,
+        .length = at->length,
+        .kind = (uint8_t)at->kind,
+        .depth = at->depth,
+        .base = at->base,
+    };
+    const struct ov_frame_location frame = {at->offset, at->sealed_len, at->plain_len};
+    ov_index_sum_add(&p->sums[at->pack_number], &entry, at->frame, &frame);
+    uint64_t *chunks = &p->check->result->chunks;
+    *chunks += *chunks == 0 || ov_tag_compare(&p->previous, tag) != 0;
+    p->previous = *tag;
+    return at->depth ? check_depth(p->check, at, err) : OV_OK;
+}
+
+static enum ov_status sum_index(struct pack_check *p, struct ov_error *err)
+{
+    const struct ov_lookup *lookup = p->check->repo->lookup;
+    uint32_t count = ov_lookup_pack_count(lookup);
+    p->sums = calloc(count ? count : 1, sizeof(*p->sums));
+    if (!p->sums)
+        return ov_fail_no_memory(err);
+    for (uint32_t i = 0; i < count; i++) {
+        struct ov_id name;
+        OV_TRY(ov_lookup_pack_name(lookup, i, &name, err));
+        OV_TRY(ov_map_put(&p->numbers, key_of(&name), i, err));
     }
+    return ov_lookup_each(lookup, note_entry, p, err);
 }
 
 /* What may be revived has to be in the index, too. */
@@ -388,57 +118,303 @@ static enum ov_status check_condemned(struct pack_check *p, struct ov_error *err
     const struct ov_state *state = ov_repo_state(p->check->repo);
     for (size_t i = 0; i < state->object_count; i++) {
         const struct ov_state_object *o = &state->objects[i];
-        const struct ov_map_key key = {ov_load64(o->object.name.bytes),
-                                       ov_load64(o->object.name.bytes + 8)};
         struct ov_error problem;
         uint64_t ignored;
         if (o->state != OV_OBJECT_CONDEMNED || o->object.type == OV_OBJECT_SEGMENT ||
-            ov_map_get(&p->numbers, key, &ignored))
+            ov_map_get(&p->numbers, key_of(&o->object.name), &ignored))
             continue;
         enum ov_status status =
             ov_fail(&problem, OV_ERR_CORRUPT, "%s is in no segment of the index",
                     ov_object_path(&o->object).text);
-        OV_TRY(check_step(p->check, status, NULL, &problem, err));
+        OV_TRY(check_step(p->check, OV_CHECK_INDEX, status, &problem, err));
     }
     return OV_OK;
 }
 
-static enum ov_status list_packs(struct check *check, struct ov_object_list *out,
-                                 struct ov_error *err)
+/* ---- Choosing ---- */
+
+static enum ov_status make_plans(struct pack_check *p, struct ov_error *err)
 {
-    const struct ov_state *state = ov_repo_state(check->repo);
+    const struct ov_state *state = ov_repo_state(p->check->repo);
+    struct ov_check_result *result = p->check->result;
     for (size_t i = 0; i < state->object_count; i++) {
         const struct ov_state_object *o = &state->objects[i];
-        if (o->state == OV_OBJECT_LIVE && o->object.type != OV_OBJECT_SEGMENT)
-            OV_TRY(ov_object_list_add(out, &o->object, err));
+        if (o->state != OV_OBJECT_LIVE || o->object.type == OV_OBJECT_SEGMENT)
+            continue;
+        OV_TRY(ov_array_grow(&p->plans, p->plan_count, &p->plan_capacity, sizeof(*p->plans), err));
+        p->plans[p->plan_count++] = (struct plan){
+            .object = o->object,
+            .read_at = ov_verified_time(&p->verified, &o->object.name),
+            .order = ov_random_below(UINT32_MAX),
+        };
+        result->packs++;
+        result->packs_size += o->object.size;
     }
+    return OV_OK;
+}
+
+static int compare_random(const void *a, const void *b)
+{
+    const struct plan *x = a, *y = b;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+static int compare_oldest(const void *a, const void *b)
+{
+    const struct plan *x = a, *y = b;
+    int order = (x->read_at > y->read_at) - (x->read_at < y->read_at);
+    return order ? order : compare_random(a, b);
+}
+
+static bool is_in_part(const struct ov_check_subset *subset, const struct ov_object *object)
+{
+    return object->name.bytes[0] % subset->parts == subset->part - 1;
+}
+
+/* Marks what is to be read, in this order, as far as the bytes go; always something. */
+static void choose_bytes(struct pack_check *p, uint64_t bytes)
+{
+    bool has_any = false;
+    for (size_t i = 0; i < p->plan_count; i++) {
+        struct plan *plan = &p->plans[i];
+        plan->is_chosen = !has_any || plan->object.size <= bytes;
+        if (plan->is_chosen)
+            bytes -= plan->object.size < bytes ? plan->object.size : bytes;
+        has_any = true;
+    }
+}
+
+static void choose(struct pack_check *p)
+{
+    const struct ov_check_options *options = p->check->options;
+    const struct ov_check_subset *subset = &options->subset;
+    uint64_t *total = &p->check->progress.total_bytes;
+    if (p->plan_count)
+        qsort(p->plans, p->plan_count, sizeof(*p->plans),
+              options->oldest_first ? compare_oldest : compare_random);
+    if (subset->kind == OV_CHECK_SHARE)
+        choose_bytes(p, (uint64_t)((double)p->check->result->packs_size * subset->share));
+    else if (subset->kind == OV_CHECK_SIZE)
+        choose_bytes(p, subset->bytes);
+    for (size_t i = 0; i < p->plan_count; i++) {
+        struct plan *plan = &p->plans[i];
+        if (subset->kind == OV_CHECK_ALL)
+            plan->is_chosen = true;
+        else if (subset->kind == OV_CHECK_PART)
+            plan->is_chosen = is_in_part(subset, &plan->object);
+        *total += plan->is_chosen ? plan->object.size : 0;
+    }
+}
+
+/* ---- Remembering ---- */
+
+/* Losing it is no failure. */
+static void save_verified(struct pack_check *p)
+{
+    struct check *check = p->check;
+    struct ov_error problem;
+    p->saved = seconds_now();
+    if (check->repo->cache_directory &&
+        ov_verified_save(&p->verified, check->repo->cache_directory,
+                         &check->repo->config.repository, ov_repo_state(check->repo), &problem) < 0)
+        ov_report_warn(check->options->report, NULL, &problem);
+}
+
+static void tell_verified(struct pack_check *p)
+{
+    struct ov_check_result *result = p->check->result;
+    result->has_memory = p->check->repo->cache_directory != NULL;
+    for (size_t i = 0; result->has_memory && i < p->plan_count; i++) {
+        int64_t time = ov_verified_time(&p->verified, &p->plans[i].object.name);
+        if (time == 0) {
+            result->never_read++;
+            result->never_read_size += p->plans[i].object.size;
+        } else if (result->oldest_read == 0 || time < result->oldest_read) {
+            result->oldest_read = time;
+        }
+    }
+}
+
+/* ---- Taking results ---- */
+
+/* Deltas need their bases, which may lie anywhere. */
+static enum ov_status verify_deltas(struct pack_check *p, const struct check_pack_job *job,
+                                    struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
+    for (size_t i = 0; i < job->delta_count; i++) {
+        const struct check_pack_delta *delta = &job->deltas[i];
+        const struct ov_location *at = &delta->at;
+        struct ov_error problem;
+        enum ov_status status =
+            ov_objects_load_at(p->check->objects, at->kind, &delta->id, at, &bytes, &problem);
+        OV_TRY(check_step(p->check, OV_CHECK_PACK, status, &problem, err));
+        if (status < 0)
+            OV_TRY(check_damage_add_slot(&p->check->damage, &at->pack, at->frame, at->slot, err));
+    }
+    return OV_OK;
+}
+
+static void tell_problems(struct check *check, const struct check_pack_job *job)
+{
+    uint64_t told = 0;
+    struct ov_error more;
+    for (; told < job->problem_count && told < CHECK_PACK_PROBLEMS; told++)
+        check_fault(check, job->problems[told]->place, &job->problems[told]->error);
+    if (told == job->problem_count)
+        return;
+    ov_error_set(&more, OV_ERR_CORRUPT, "%s: %llu more faults like these",
+                 ov_object_path(&job->object).text,
+                 (unsigned long long)(job->problem_count - told));
+    check_fault(check, OV_CHECK_PACK, &more);
+}
+
+static enum ov_status note_damage(struct check *check, const struct check_pack_job *job,
+                                  struct ov_error *err)
+{
+    const struct ov_id *pack = &job->object.name;
+    if (job->is_unreadable || job->is_missing)
+        return check_damage_add_pack(&check->damage, pack, err);
+    for (size_t i = 0; i < job->bad_count; i++) {
+        const struct check_pack_bad *bad = &job->bad[i];
+        OV_TRY(bad->and_more
+                   ? check_damage_add_from(&check->damage, pack, bad->frame, bad->slot, err)
+                   : check_damage_add_slot(&check->damage, pack, bad->frame, bad->slot, err));
+    }
+    return OV_OK;
+}
+
+static enum ov_status take_result(struct pack_check *p, const struct check_pack_job *job,
+                                  struct ov_error *err)
+{
+    struct check *check = p->check;
+    uint64_t faults = check->result->faults;
+    /* Others may have dropped the pack, or what its deltas go by, meanwhile. */
+    if (job->problem_count && !check_is_wanted(check, &job->object.name))
+        return OV_OK;
+    tell_problems(check, job);
+    OV_TRY(note_damage(check, job, err));
+    OV_TRY(verify_deltas(p, job, err));
+    if (!job->reads_data)
+        return OV_OK;
+    check->result->packs_read++;
+    check->result->bytes_read += job->object.size;
+    if (check->result->faults == faults)
+        OV_TRY(ov_verified_add(&p->verified, &job->object.name, job->read_at, err));
+    if (seconds_now() - p->saved > SAVE_SECONDS)
+        save_verified(p);
+    return OV_OK;
+}
+
+/* Waits for the oldest job, keeping the person informed. */
+static enum ov_status take_job(struct pack_check *p, struct ov_error *err)
+{
+    const struct timespec pause = {.tv_nsec = WAIT_NS};
+    struct ov_job *job;
+    while (!ov_lane_is_ready(p->lane)) {
+        p->check->progress.bytes = atomic_load(&p->shared.bytes_read);
+        OV_TRY(check_poll(p->check, err));
+        nanosleep(&pause, NULL);
+    }
+    OV_TRY(ov_lane_next(p->lane, &job, err));
+    enum ov_status status = take_result(p, (struct check_pack_job *)job, err);
+    check_pack_free(job);
+    OV_TRY(status);
+    return check_poll(p->check, err);
+}
+
+/* ---- All packs ---- */
+
+static enum ov_status start_workers(struct pack_check *p, struct ov_error *err)
+{
+    struct check *check = p->check;
+    OV_TRY(ov_workers_open(check->options->threads, &p->workers, err));
+    unsigned workers = ov_workers_count(p->workers);
+    p->shared.decompressors = calloc(workers, sizeof(struct ov_decompressor *));
+    if (!p->shared.decompressors)
+        return ov_fail_no_memory(err);
+    for (unsigned i = 0; i < workers; i++)
+        OV_TRY(ov_decompressor_open(&p->shared.decompressors[i], err));
+    if (check->options->read_data) {
+        uint64_t copies = ov_lookup_copy_count(check->repo->lookup);
+        check->cuts = calloc(copies ? (size_t)copies : 1, 1);
+        if (!check->cuts)
+            return ov_fail_no_memory(err);
+        check->cuts_index = check->repo->index_number;
+    }
+    p->shared.repo = check->repo;
+    p->shared.cuts = check->cuts;
+    /* Jobs hold next to nothing when they are done: so many at a time. */
+    return ov_lane_open(p->workers, 2 * (size_t)workers + 2, false, check_pack_free, &p->lane, err);
+}
+
+static enum ov_status submit(struct pack_check *p, const struct plan *plan, bool reads_data,
+                             struct ov_error *err)
+{
+    uint64_t number;
+    while (ov_lane_is_full(p->lane, 1) && !ov_lane_is_empty(p->lane))
+        OV_TRY(take_job(p, err));
+    struct check_pack_job *job = calloc(1, sizeof(*job));
+    if (!job)
+        return ov_fail_no_memory(err);
+    job->job.run = check_pack_run;
+    job->job.cost_bytes = 1;
+    job->shared = &p->shared;
+    job->object = plan->object;
+    job->reads_data = reads_data;
+    job->is_indexed = ov_map_get(&p->numbers, key_of(&plan->object.name), &number);
+    if (job->is_indexed) {
+        job->number = (uint32_t)number;
+        job->sum = p->sums[number];
+    }
+    return ov_lane_submit(p->lane, &job->job, err);
+}
+
+static bool is_time_over(const struct pack_check *p)
+{
+    double most = p->check->options->max_seconds;
+    return most > 0 && seconds_now() - p->started > most;
+}
+
+/* Those that are to be read come first, in their order. */
+static enum ov_status run_plans(struct pack_check *p, struct ov_error *err)
+{
+    struct check *check = p->check;
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < p->plan_count; i++) {
+            const struct plan *plan = &p->plans[i];
+            bool wants_data = check->options->read_data && plan->is_chosen;
+            if (wants_data != (round == 0) ||
+                check_damage_has_pack(&check->damage, &plan->object.name))
+                continue;
+            bool is_late = wants_data && is_time_over(p);
+            check->result->is_cut_short |= is_late;
+            OV_TRY(submit(p, plan, wants_data && !is_late, err));
+        }
+    }
+    while (!ov_lane_is_empty(p->lane))
+        OV_TRY(take_job(p, err));
     return OV_OK;
 }
 
 enum ov_status check_packs(struct check *check, struct ov_error *err)
 {
     OV_AUTO(release_pack_check) struct pack_check p = {.check = check};
-    OV_AUTO(ov_object_list_release) struct ov_object_list packs = {0};
-    uint64_t total = 0;
-    OV_TRY(list_packs(check, &packs, err));
-    OV_TRY(number_packs(&p, err));
+    const struct ov_check_options *options = check->options;
+    p.started = p.saved = seconds_now();
+    OV_TRY(ov_verified_load(check->repo->cache_directory, &check->repo->config.repository,
+                            &p.verified, err));
+    OV_TRY(make_plans(&p, err));
+    OV_TRY(sum_index(&p, err));
     OV_TRY(check_condemned(&p, err));
-    for (size_t i = 0; i < packs.count; i++)
-        total += packs.items[i].size;
-    if (check->options->read_data) {
-        OV_TRY(start_reading(&p, err));
-        p.data_left =
-            (uint64_t)((double)total * (check->options->subset > 0 ? check->options->subset : 1));
-        check->progress.total_bytes = p.data_left;
-        shuffle(packs.items, packs.count);
-    }
-    for (size_t i = 0; i < packs.count; i++) {
-        bool with_data = p.data_left > 0;
-        OV_TRY(check_pack(&p, &packs.items[i], with_data, err));
-        p.data_left -= p.data_left < packs.items[i].size ? p.data_left : packs.items[i].size;
-        OV_TRY(check_poll(check, err));
-    }
-    while (p.lane && !ov_lane_is_empty(p.lane))
-        OV_TRY(take_frame(&p, err));
-    return OV_OK;
+    if (options->read_data)
+        choose(&p);
+    OV_TRY(start_workers(&p, err));
+    enum ov_status status = run_plans(&p, err);
+    if (options->read_data)
+        save_verified(&p);
+    tell_verified(&p);
+    check->has_read_all =
+        options->read_data && options->subset.kind == OV_CHECK_ALL && !check->result->is_cut_short;
+    return status;
 }

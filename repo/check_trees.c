@@ -1,9 +1,6 @@
-#include "engine/limits.h"
 #include "repo/check_internal.h"
 
 #include <stdlib.h>
-
-#define OBJECT_CACHE ((size_t)32 << 20)
 
 /* What a snapshot's statistics count. */
 struct totals {
@@ -12,68 +9,29 @@ struct totals {
     uint64_t bytes;
 };
 
+/* A directory on the way. */
+struct entered {
+    struct totals before;
+    uint64_t damages; /* before it */
+};
+
 struct tree_check {
     struct check *check;
-    struct ov_objects *objects;
     struct ov_map seen; /* contents of directories that were found whole → their totals */
     struct totals *totals;
     size_t totals_count, totals_capacity;
-    struct ov_map cut;    /* contents of files that were found cut right */
     struct ov_map layers; /* that gave their archives back */
-    struct totals *stack; /* before each directory on the way */
+    struct entered *stack;
     size_t stack_count, stack_capacity;
-    const char *image;
 };
 
-/* Whether a chunk of this length is there. */
-enum ov_status check_chunk(struct check *check, const struct ov_id *id, uint64_t length,
-                           struct ov_error *err)
-{
-    struct ov_tag tag = ov_repo_tag(check->repo, id);
-    struct ov_location location;
-    bool found;
-    OV_TRY(
-        ov_lookup_find(check->repo->lookup, &tag, OV_MAX_DELTA_DEPTH + 1, &location, &found, err));
-    if (!found)
-        return ov_fail(err, OV_ERR_CORRUPT, "chunk %s is missing", ov_id_hex(id).text);
-    if (location.length != length || location.kind != OV_KIND_DATA)
-        return ov_fail(err, OV_ERR_CORRUPT, "chunk %s is not what the tree says it is",
-                       ov_id_hex(id).text);
-    return OV_OK;
-}
-
-enum ov_status check_extents(struct check *check, struct ov_objects *objects,
-                             const struct ov_node *node, struct ov_error *err)
-{
-    OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
-    const struct ov_object_source source = ov_tree_source(objects);
-    struct ov_extent before = {0}, extent;
-    uint64_t size = 0;
-    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_EXTENTS, &node->extents, &source, "contents",
-                                   &reader, err));
-    for (;; before = extent) {
-        struct ov_sequence_item item;
-        enum ov_status status = ov_sequence_reader_next(reader, &item, err);
-        OV_TRY(status);
-        if (status == OV_END)
-            break;
-        OV_TRY(ov_extent_decode(item.bytes, size ? &before : NULL, &extent, "contents", err));
-        if (extent.length > node->size - size)
-            return ov_fail(err, OV_ERR_CORRUPT, "the contents exceed the size of the file");
-        size += extent.length;
-        if (!extent.is_zero)
-            OV_TRY(check_chunk(check, &extent.id, extent.length, err));
-    }
-    if (size != node->size)
-        return ov_fail(err, OV_ERR_CORRUPT, "the contents are shorter than the file");
-    return OV_OK;
-}
+/* ---- Nodes ---- */
 
 static enum ov_status check_xattrs(struct tree_check *t, const struct ov_node *node,
-                                   struct ov_error *err)
+                                   struct check_loss *loss, struct ov_error *err)
 {
     OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *reader = NULL;
-    const struct ov_object_source source = ov_tree_source(t->objects);
+    const struct ov_object_source source = ov_tree_source(t->check->objects);
     OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_XATTRS, &node->xattrs, &source, "xattrs", &reader,
                                    err));
     for (;;) {
@@ -84,62 +42,40 @@ static enum ov_status check_xattrs(struct tree_check *t, const struct ov_node *n
             return status == OV_END ? OV_OK : status;
         OV_TRY(ov_xattr_decode(item.bytes, &xattr, "xattrs", err));
         if (xattr.is_chunk)
-            OV_TRY(check_chunk(t->check, &xattr.id, xattr.length, err));
+            OV_TRY(check_chunk(t->check, &xattr.id, xattr.length, loss, err));
     }
 }
 
-/* A further hard link has a first member that comes before it, is none itself, and is the same. */
-static enum ov_status check_link(struct ov_tree *tree, const struct ov_walk_event *event,
+/* Tells what is wrong with the contents of a path, or its xattrs. */
+static enum ov_status tell(struct tree_check *t, const char *path, const char *what,
+                           enum ov_status status, const struct check_loss *loss,
+                           struct ov_error *problem, struct ov_error *err)
+{
+    if (status >= 0)
+        status = check_loss_fail(loss, problem);
+    if (status < 0 && what)
+        (void)!ov_error_context(problem, status, "%s", what);
+    return check_damaged(t->check, path, check_loss_pack(loss), status, problem, err);
+}
+
+static enum ov_status check_node(struct tree_check *t, const struct ov_walk_event *event,
                                  struct ov_error *err)
 {
-    OV_AUTO(ov_owned_node_release) struct ov_owned_node leader = {0};
-    OV_AUTO(ov_sequence_reader_close_auto) struct ov_sequence_reader *links = NULL;
-    const struct ov_object_source source = ov_tree_source(tree->objects);
-    struct ov_sequence_item item;
-    OV_TRY(ov_sequence_reader_open(OV_SEQUENCE_LINKS, &tree->root.links, &source, "hard-link table",
-                                   &links, err));
-    OV_TRY(ov_sequence_reader_seek(links, event->leader, err));
-    enum ov_status status = ov_sequence_reader_next(links, &item, err);
-    OV_TRY(status);
-    if (status == OV_OK && ov_bytes_equal(item.key, event->leader))
-        return ov_fail(err, OV_ERR_CORRUPT, "it is a hard link to another hard link");
-    OV_TRY(ov_tree_find(tree, event->leader, &leader, err));
-    if (ov_path_compare(event->leader, event->path) >= 0 ||
-        !ov_node_is_same(&leader.node, &event->node))
-        return ov_fail(err, OV_ERR_CORRUPT, "it is a hard link to something else");
+    const char *path = (const char *)event->path.data;
+    const struct ov_node *node = &event->node;
+    struct ov_error problem;
+    if (node->kind == OV_NODE_REGULAR && node->contents.len == 0 &&
+        !ov_sequence_is_empty(&node->extents)) {
+        struct check_loss loss = {0};
+        enum ov_status status = check_extents(t->check, node, &loss, &problem);
+        OV_TRY(tell(t, path, NULL, status, &loss, &problem, err));
+    }
+    if (!ov_sequence_is_empty(&node->xattrs)) {
+        struct check_loss loss = {0};
+        enum ov_status status = check_xattrs(t, node, &loss, &problem);
+        OV_TRY(tell(t, path, "its xattrs", status, &loss, &problem, err));
+    }
     return OV_OK;
-}
-
-static struct ov_map_key contents_key(const struct ov_sequence *sequence)
-{
-    struct ov_id id = sequence->top;
-    if (!sequence->is_table)
-        ov_hash(NULL, sequence->items.data, sequence->items.len, &id);
-    return (struct ov_map_key){ov_load64(id.bytes), ov_load64(id.bytes + 8)};
-}
-
-/* Every content is cut again once, however many files have it. */
-static enum ov_status check_file(struct tree_check *t, const struct ov_node *node,
-                                 struct ov_error *err)
-{
-    const struct ov_map_key key = contents_key(&node->extents);
-    uint64_t ignored;
-    OV_TRY(check_extents(t->check, t->objects, node, err));
-    if (!t->check->options->read_data || ov_map_get(&t->cut, key, &ignored))
-        return OV_OK;
-    OV_TRY(check_cuts(t->objects, node, err));
-    return ov_map_put(&t->cut, key, 0, err);
-}
-
-static enum ov_status check_node(struct tree_check *t, struct ov_tree *tree,
-                                 const struct ov_walk_event *event, struct ov_error *err)
-{
-    if (event->leader.len)
-        OV_TRY(check_link(tree, event, err));
-    if (event->node.kind == OV_NODE_REGULAR && event->node.contents.len == 0 &&
-        !ov_sequence_is_empty(&event->node.extents))
-        OV_TRY(check_file(t, &event->node, err));
-    return ov_sequence_is_empty(&event->node.xattrs) ? OV_OK : check_xattrs(t, &event->node, err);
 }
 
 /* ---- Counting ---- */
@@ -157,22 +93,32 @@ static struct totals totals_since(const struct totals *now, const struct totals 
                            now->bytes - before->bytes};
 }
 
+static struct ov_map_key contents_key(const struct ov_sequence *sequence)
+{
+    struct ov_id id = sequence->top;
+    if (!sequence->is_table)
+        ov_hash(NULL, sequence->items.data, sequence->items.len, &id);
+    return (struct ov_map_key){ov_load64(id.bytes), ov_load64(id.bytes + 8)};
+}
+
 static enum ov_status enter_directory(struct tree_check *t, const struct totals *now,
-                                      struct ov_error *err)
+                                      uint64_t damages, struct ov_error *err)
 {
     OV_TRY(ov_array_grow(&t->stack, t->stack_count, &t->stack_capacity, sizeof(*t->stack), err));
-    t->stack[t->stack_count++] = *now;
+    t->stack[t->stack_count++] = (struct entered){*now, damages};
     return OV_OK;
 }
 
-/* Remembers a directory whose contents are whole. */
+/* Remembers a directory if everything in it is whole. One that is not is entered in each image. */
 static enum ov_status leave_directory(struct tree_check *t, const struct ov_node *node,
-                                      const struct totals *now, bool is_whole, struct ov_error *err)
+                                      const struct totals *now, struct ov_error *err)
 {
     const struct ov_map_key key = contents_key(&node->entries);
-    struct totals inside = totals_since(now, &t->stack[--t->stack_count]);
+    const struct entered *entered = &t->stack[--t->stack_count];
+    struct totals inside = totals_since(now, &entered->before);
     uint64_t ignored;
-    if (!is_whole || ov_map_get(&t->seen, key, &ignored))
+    if (t->check->result->damages != entered->damages || t->check->is_gone ||
+        ov_map_get(&t->seen, key, &ignored))
         return OV_OK;
     OV_TRY(
         ov_array_grow(&t->totals, t->totals_count, &t->totals_capacity, sizeof(*t->totals), err));
@@ -183,52 +129,103 @@ static enum ov_status leave_directory(struct tree_check *t, const struct ov_node
 
 /* ---- Walking ---- */
 
-/*
- * Walks a tree, passing over directories whose contents another tree has as well. A tree with hard
- * links is walked whole: its links are checked against where they lie.
- * now:   counts every node. linked: those among them that are further hard links.
- */
-static enum ov_status walk_tree(struct tree_check *t, struct ov_tree *tree, struct totals *now,
-                                struct totals *linked, struct ov_error *err)
+struct walk {
+    struct ov_tree *tree;
+    struct ov_walker *walker;
+    struct totals now;    /* every node so far */
+    struct totals linked; /* those that are further hard links */
+};
+
+static struct totals totals_of(const struct ov_node *node)
 {
-    OV_AUTO(ov_walker_close_auto) struct ov_walker *walker = NULL;
-    OV_TRY(ov_walker_open(tree, (struct ov_bytes){0}, &walker, err));
-    bool may_skip = ov_sequence_is_empty(&tree->root.links);
-    uint64_t faults = t->check->result->faults;
+    bool is_file = node->kind == OV_NODE_REGULAR;
+    return (struct totals){is_file, node->kind == OV_NODE_DIRECTORY, is_file ? node->size : 0};
+}
+
+static enum ov_status visit(struct tree_check *t, struct walk *w, const struct ov_walk_event *event,
+                            struct ov_error *err)
+{
+    uint64_t damages = t->check->result->damages, known;
+    const struct ov_node *node = &event->node;
+    const struct totals one = totals_of(node);
+    add_totals(&w->now, &one);
+    OV_TRY(check_node(t, event, err));
+    if (event->kind != OV_WALK_ENTER)
+        return OV_OK;
+    OV_TRY(enter_directory(t, &w->now, damages, err));
+    if (ov_map_get(&t->seen, contents_key(&node->entries), &known)) {
+        add_totals(&w->now, &t->totals[known]);
+        ov_walker_skip(w->walker);
+    }
+    return OV_OK;
+}
+
+/* Part of a directory is lost, or all of it, and the rest is walked. */
+static enum ov_status tell_lost(struct tree_check *t, const struct ov_walk_event *event,
+                                struct ov_error *err)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf path = {0};
+    struct ov_error problem = *event->problem;
+    size_t len = event->path.len;
+    if (event->lost_entries) {
+        while (len && event->path.data[len - 1] != '/')
+            len--;
+        len -= len > 0;
+        (void)!ov_error_context(&problem, problem.status, "%llu of its entries, up to %.*s",
+                                (unsigned long long)event->lost_entries, (int)event->node.name.len,
+                                (const char *)event->node.name.data);
+    }
+    OV_TRY(ov_buf_append(&path, event->path.data, len, err));
+    OV_TRY(ov_buf_append(&path, "", 1, err));
+    return check_damaged(t->check, (const char *)path.data, NULL, problem.status, &problem, err);
+}
+
+/* After a failure in a directory: tells of it when it is left. *is_over: there is none to leave. */
+static enum ov_status give_up_directory(struct tree_check *t, struct walk *w,
+                                        enum ov_status failure, const struct ov_error *problem,
+                                        bool *is_over, struct ov_error *err)
+{
+    struct ov_walk_event event;
+    enum ov_status status = ov_walker_next(w->walker, &event, err);
+    OV_TRY(status);
+    *is_over = status == OV_END;
+    const char *path = *is_over ? "" : (const char *)event.path.data;
+    OV_TRY(check_damaged(t->check, path, NULL, failure, problem, err));
+    return *is_over ? OV_OK : leave_directory(t, &event.node, &w->now, err);
+}
+
+static enum ov_status take_event(struct tree_check *t, struct walk *w,
+                                 const struct ov_walk_event *event, struct ov_error *err)
+{
+    t->check->progress.files++;
+    t->check->progress.current = (const char *)event->path.data;
+    enum ov_status status = check_poll(t->check, err);
+    t->check->progress.current = NULL; /* it lies in the walker */
+    OV_TRY(status);
+    if (event->kind == OV_WALK_LOST)
+        return tell_lost(t, event, err);
+    if (event->kind == OV_WALK_LEAVE)
+        return leave_directory(t, &event->node, &w->now, err);
+    return visit(t, w, event, err);
+}
+
+/* Walks a tree, passing over directories whose contents another one has as well. */
+static enum ov_status walk_tree(struct tree_check *t, struct walk *w, struct ov_error *err)
+{
+    bool is_over = false;
     t->stack_count = 0;
-    for (;;) {
+    while (!is_over && !t->check->is_gone) {
         struct ov_walk_event event;
         struct ov_error problem;
-        uint64_t known;
-        enum ov_status status = ov_walker_next(walker, &event, err);
-        if (status != OV_OK)
-            return status == OV_END ? OV_OK : status;
-        t->check->progress.files++;
-        t->check->progress.current = (const char *)event.path.data;
-        OV_TRY(check_poll(t->check, err));
-        if (event.kind == OV_WALK_LEAVE) {
-            bool is_whole = t->check->result->faults == faults;
-            OV_TRY(leave_directory(t, &event.node, now, is_whole, err));
-            continue;
-        }
-        const struct totals one = {event.node.kind == OV_NODE_REGULAR,
-                                   event.node.kind == OV_NODE_DIRECTORY,
-                                   event.node.kind == OV_NODE_REGULAR ? event.node.size : 0};
-        add_totals(now, &one);
-        if (event.leader.len)
-            add_totals(linked, &one);
-        status = check_node(t, tree, &event, &problem);
+        enum ov_status status = ov_walker_next(w->walker, &event, &problem);
+        if (status == OV_END)
+            break;
         if (status < 0)
-            OV_TRY(check_step(t->check, ov_error_context(&problem, status, "%s", t->image),
-                              (const char *)event.path.data, &problem, err));
-        if (event.kind != OV_WALK_ENTER)
-            continue;
-        OV_TRY(enter_directory(t, now, err));
-        if (may_skip && ov_map_get(&t->seen, contents_key(&event.node.entries), &known)) {
-            add_totals(now, &t->totals[known]);
-            ov_walker_skip(walker);
-        }
+            OV_TRY(give_up_directory(t, w, status, &problem, &is_over, err));
+        else
+            OV_TRY(take_event(t, w, &event, err));
     }
+    return OV_OK;
 }
 
 /* ---- Snapshots ---- */
@@ -264,58 +261,127 @@ static enum ov_status compare_record(const struct ov_snapshot_record *r,
     return OV_OK;
 }
 
-static enum ov_status check_snapshot(struct tree_check *t, const struct ov_snapshot_record *record,
-                                     struct ov_error *err)
+/* The snapshot's own object. *snapshot is empty when it cannot be read. */
+static enum ov_status load_snapshot(struct check *check, struct ov_snapshot *snapshot,
+                                    bool *is_loaded, struct ov_error *err)
 {
     OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
-    OV_AUTO(ov_snapshot_release) struct ov_snapshot snapshot = {0};
-    OV_AUTO(ov_tree_release) struct ov_tree tree = {0};
-    struct totals now = {0}, linked = {0};
-    uint64_t errors = 0, faults = t->check->result->faults;
-    OV_TRY(ov_objects_load(t->objects, OV_KIND_SNAPSHOT, &record->id, &bytes, err));
-    OV_TRY(ov_snapshot_decode(ov_buf_view(&bytes), &snapshot, err));
-    OV_TRY(compare_record(record, &snapshot, err));
-    OV_TRY(ov_tree_load(t->objects, &record->tree, &tree, err));
-    OV_TRY(check_side(t->check, t->objects, &tree, &snapshot.side, t->image, &errors, err));
-    enum ov_status walked = walk_tree(t, &tree, &now, &linked, err);
-    t->check->progress.current = NULL; /* it lay in the walker */
-    OV_TRY(walked);
-    OV_TRY(check_image(t->check, t->objects, &tree, record, &snapshot.image, &t->layers, err));
-    const struct ov_snapshot_counts *counts = &snapshot.counts;
-    now = totals_since(&now, &linked);
-    if (t->check->result->faults == faults &&
-        (now.files != counts->files || now.directories != counts->directories ||
-         now.bytes != counts->bytes || errors > counts->errors))
+    struct ov_error problem;
+    enum ov_status status =
+        ov_objects_load(check->objects, OV_KIND_SNAPSHOT, &check->record->id, &bytes, &problem);
+    if (status >= 0)
+        status = ov_snapshot_decode(ov_buf_view(&bytes), snapshot, &problem);
+    *is_loaded = status >= 0;
+    if (status >= 0)
+        status = compare_record(check->record, snapshot, &problem);
+    return check_damaged(check, NULL, NULL, status, &problem, err);
+}
+
+static void count_link(void *context, const struct ov_node *node)
+{
+    struct walk *w = context;
+    const struct totals one = totals_of(node);
+    add_totals(&w->linked, &one);
+}
+
+static enum ov_status check_tree(struct tree_check *t, const struct ov_snapshot *snapshot,
+                                 struct walk *w, uint64_t *errors, struct ov_error *err)
+{
+    OV_AUTO(ov_walker_close_auto) struct ov_walker *walker = NULL;
+    struct check *check = t->check;
+    struct ov_error problem;
+    enum ov_status status = check_side(check, w->tree, &snapshot->side, errors, &problem);
+    OV_TRY(check_damaged(check, NULL, NULL, status, &problem, err));
+    status = check_links(check, w->tree, count_link, w, &problem);
+    OV_TRY(check_damaged(check, NULL, NULL, status, &problem, err));
+    struct ov_tree unlinked = *w->tree; /* that is done, or cannot be */
+    unlinked.root.links = (struct ov_sequence){0};
+    OV_TRY(ov_walker_open_lenient(&unlinked, &walker, err));
+    w->walker = walker;
+    return walk_tree(t, w, err);
+}
+
+static enum ov_status check_counts(const struct ov_snapshot_counts *counts, const struct walk *w,
+                                   uint64_t errors, struct ov_error *err)
+{
+    struct totals now = totals_since(&w->now, &w->linked);
+    if (now.files != counts->files || now.directories != counts->directories ||
+        now.bytes != counts->bytes || errors > counts->errors)
         return ov_fail(err, OV_ERR_CORRUPT, "the statistics are not those of the tree");
     return OV_OK;
+}
+
+static enum ov_status check_snapshot(struct tree_check *t, struct ov_error *err)
+{
+    OV_AUTO(ov_snapshot_release) struct ov_snapshot snapshot = {0};
+    OV_AUTO(ov_tree_release) struct ov_tree tree = {0};
+    struct check *check = t->check;
+    struct walk walk = {.tree = &tree};
+    struct ov_error problem;
+    uint64_t errors = 0, damages = check->result->damages;
+    bool is_loaded;
+    OV_TRY(load_snapshot(check, &snapshot, &is_loaded, err));
+    enum ov_status status = ov_tree_load(check->objects, &check->record->tree, &tree, &problem);
+    if (status < 0)
+        return check_damaged(check, "", NULL, status, &problem, err);
+    OV_TRY(check_tree(t, &snapshot, &walk, &errors, err));
+    if (!is_loaded)
+        return OV_OK;
+    OV_TRY(check_image(check, &tree, &snapshot.image, damages, &t->layers, err));
+    if (check->result->damages != damages)
+        return OV_OK;
+    status = check_counts(&snapshot.counts, &walk, errors, &problem);
+    return check_damaged(check, NULL, NULL, status, &problem, err);
 }
 
 static void release_tree_check(struct tree_check *t)
 {
     ov_map_release(&t->seen);
-    ov_map_release(&t->cut);
     ov_map_release(&t->layers);
     free(t->totals);
     free(t->stack);
-    ov_objects_close(t->objects);
+}
+
+/* A list of its own, because the state moves on when the log is read again. */
+static enum ov_status list_snapshots(const struct ov_state *state, struct ov_id **out,
+                                     size_t *count, struct ov_error *err)
+{
+    struct ov_id *ids = calloc(state->snapshot_count ? state->snapshot_count : 1, sizeof(*ids));
+    if (!ids)
+        return ov_fail_no_memory(err);
+    for (size_t i = 0; i < state->snapshot_count; i++)
+        ids[i] = state->snapshots[i].id;
+    *count = state->snapshot_count;
+    *out = ids;
+    return OV_OK;
+}
+
+static enum ov_status check_listed(struct tree_check *t, const struct ov_id *id,
+                                   struct ov_error *err)
+{
+    OV_AUTO(ov_snapshot_record_release) struct ov_snapshot_record record = {0};
+    struct check *check = t->check;
+    uint64_t damages = check->result->damages;
+    const struct ov_snapshot_record *known = ov_state_snapshot(ov_repo_state(check->repo), id);
+    if (!known) /* forgotten meanwhile */
+        return OV_OK;
+    OV_TRY(ov_snapshot_record_copy(known, &record, err));
+    check->record = &record;
+    check->is_gone = false;
+    enum ov_status status = check_snapshot(t, err);
+    check->result->damaged_snapshots += check->result->damages != damages;
+    check->record = NULL;
+    return status;
 }
 
 enum ov_status check_trees(struct check *check, struct ov_error *err)
 {
     OV_AUTO(release_tree_check) struct tree_check t = {.check = check};
-    const struct ov_state *state = ov_repo_state(check->repo);
-    OV_TRY(ov_objects_open(check->repo, OBJECT_CACHE, &t.objects, err));
-    for (size_t i = 0; i < state->snapshot_count; i++) {
-        const struct ov_snapshot_record *record = &state->snapshots[i];
-        char image[128];
-        struct ov_error problem;
-        snprintf(image, sizeof(image), "%s%ssnapshot %s", record->name ? record->name : "",
-                 record->name ? ", " : "", ov_id_short(&record->id).text);
-        t.image = image;
-        enum ov_status status = check_snapshot(&t, record, &problem);
-        if (status < 0)
-            OV_TRY(check_step(check, ov_error_context(&problem, status, "%s", image), NULL,
-                              &problem, err));
-    }
-    return OV_OK;
+    struct ov_id *ids = NULL;
+    size_t count = 0;
+    enum ov_status status = list_snapshots(ov_repo_state(check->repo), &ids, &count, err);
+    for (size_t i = 0; i < count && status >= 0; i++)
+        status = check_listed(&t, &ids[i], err);
+    free(ids);
+    return status;
 }

@@ -1,5 +1,6 @@
 #include "repo/drop.h"
 
+#include "repo/layout.h"
 #include "repo/segment_merge.h"
 
 #define MAX_ATTEMPTS 8
@@ -34,4 +35,46 @@ enum ov_status ov_drop_objects(struct ov_repo *repo, const char *command,
             return status < 0 ? status : OV_OK;
         OV_TRY(ov_txlog_refresh(repo->log, err));
     }
+}
+
+/* ---- Deleting again ---- */
+
+struct leftovers {
+    const struct ov_state *state;
+    struct ov_object_list objects;
+};
+
+static void release_leftovers(struct leftovers *leftovers)
+{
+    ov_object_list_release(&leftovers->objects);
+}
+
+static enum ov_status note_leftover(void *context, const char *name, uint64_t size,
+                                    struct ov_error *err)
+{
+    struct leftovers *leftovers = context;
+    struct ov_id id;
+    (void)size;
+    if (strlen(name) != OV_ID_HEX_SIZE - 1 || !ov_hex_decode(name, id.bytes, OV_ID_SIZE))
+        return OV_OK;
+    const struct ov_state_object *known = ov_state_find(leftovers->state, &id);
+    return known && known->state == OV_OBJECT_DROPPED
+               ? ov_object_list_add(&leftovers->objects, &known->object, err)
+               : OV_OK;
+}
+
+enum ov_status ov_repeat_deletes(struct ov_repo *repo, const char *directory, struct ov_error *err)
+{
+    OV_AUTO(release_leftovers) struct leftovers leftovers = {.state = ov_repo_state(repo)};
+    const struct ov_backend_ops *ops = repo->backend->ops;
+    OV_TRY(ops->list(repo->backend, directory, note_leftover, &leftovers, err));
+    if (leftovers.objects.count)
+        OV_TRY(
+            ov_txlog_settle(repo->log, err)); /* the entry that dropped them may not be durable */
+    for (size_t i = 0; i < leftovers.objects.count; i++) {
+        struct ov_path path = ov_object_path(&leftovers.objects.items[i]);
+        struct ov_error ignored; /* met again by the next prune */
+        (void)!ops->remove(repo->backend, path.text, &ignored);
+    }
+    return OV_OK;
 }

@@ -15,4 +15,11 @@ OV_MUST_CHECK enum ov_status ov_drop_objects(struct ov_repo *repo, const char *c
                                              const struct ov_object_list *objects,
                                              struct ov_error *err);
 
+/*
+ * Deletes the files of a directory that earlier entries dropped, and that whoever dropped them did
+ * not come to delete. What a checkpoint has forgotten as dropped is left to a prune.
+ */
+OV_MUST_CHECK enum ov_status ov_repeat_deletes(struct ov_repo *repo, const char *directory,
+                                               struct ov_error *err);
+
 #endif

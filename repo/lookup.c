@@ -332,6 +332,36 @@ enum ov_status ov_lookup_pack_name(const struct ov_lookup *lookup, uint32_t numb
     return OV_OK;
 }
 
+enum ov_status ov_lookup_frame(const struct ov_lookup *lookup, uint32_t pack, uint32_t frame,
+                               struct ov_location *out, struct ov_error *err)
+{
+    int which = pack >= lookup->first_pack[TAIL] ? TAIL : BASE;
+    const struct ov_lookup_table *table = &lookup->tables[which];
+    const struct ov_table_pack *p = ov_paged_get(&table->packs, pack - lookup->first_pack[which]);
+    if (!p)
+        return ov_lookup_table_damaged(err);
+    uint64_t index = (uint64_t)p->first_frame + frame;
+    if (index >= table->frames.count)
+        return OV_END;
+    const struct ov_table_frame *f = ov_paged_get(&table->frames, index);
+    if (!f)
+        return ov_lookup_table_damaged(err);
+    if (f->pack != pack - lookup->first_pack[which])
+        return OV_END;
+    *out = (struct ov_location){
+        .pack = p->name,
+        .pack_kind = (enum ov_pack_kind)p->kind,
+        .pack_size = p->size,
+        .pack_number = pack,
+        .frame_key = lookup->first_frame[which] + (uint32_t)index,
+        .frame = frame,
+        .offset = f->offset,
+        .sealed_len = f->sealed_len,
+        .plain_len = f->plain_len,
+    };
+    return OV_OK;
+}
+
 void ov_lookup_admit(struct ov_lookup *lookup, uint32_t pack_number)
 {
     if (lookup->standing[pack_number] == UNUSABLE)

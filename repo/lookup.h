@@ -94,6 +94,14 @@ uint32_t ov_lookup_pack_count(const struct ov_lookup *lookup);
 OV_MUST_CHECK enum ov_status ov_lookup_pack_name(const struct ov_lookup *lookup, uint32_t number,
                                                  struct ov_id *out, struct ov_error *err);
 
+/*
+ * Where a frame of a pack lies, by the numbers of both: everything but what is of a chunk. OV_END
+ * when the pack has no such frame.
+ */
+OV_MUST_CHECK enum ov_status ov_lookup_frame(const struct ov_lookup *lookup, uint32_t pack,
+                                             uint32_t frame, struct ov_location *out,
+                                             struct ov_error *err);
+
 /* Goes over all copies in live packs, in ascending order of tag, duplicates side by side. */
 OV_MUST_CHECK enum ov_status ov_lookup_each(const struct ov_lookup *lookup, ov_lookup_each_fn *each,
                                             void *context, struct ov_error *err);

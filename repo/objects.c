@@ -22,6 +22,8 @@ struct ov_objects {
     uint64_t index_number; /* the frame keys are of this index */
     struct ov_hash_item *hashes;
     size_t hash_capacity;
+    struct ov_id failed_pack; /* of the last object asked for, if it cannot be read */
+    bool has_failed;
 };
 
 static void drop_frames(struct ov_objects *objects)
@@ -204,7 +206,20 @@ static enum ov_status load(struct ov_objects *objects, enum ov_kind kind, const 
         ov_lookup_copies(objects->repo->lookup, &tag, try_copy, &another, &failure);
     if (found == OV_ERR_NO_MEMORY)
         return ov_fail_no_memory(err);
-    return found == OV_END ? OV_OK : status;
+    if (found == OV_END)
+        return OV_OK;
+    if (!objects->has_failed) /* a base, before its delta */
+        objects->failed_pack = location.pack;
+    objects->has_failed = true;
+    return status;
+}
+
+bool ov_objects_take_failure(struct ov_objects *objects, struct ov_id *pack)
+{
+    bool has_failed = objects->has_failed;
+    objects->has_failed = false;
+    *pack = objects->failed_pack;
+    return has_failed;
 }
 
 enum ov_status ov_objects_load_at(struct ov_objects *objects, enum ov_kind kind,
@@ -232,6 +247,7 @@ enum ov_status ov_objects_load(struct ov_objects *objects, enum ov_kind kind,
 {
     for (;;) {
         follow_index(objects);
+        objects->has_failed = false;
         enum ov_status status = load(objects, kind, id, OV_MAX_DELTA_DEPTH + 1, out, err);
         if (status != OV_ERR_NOT_FOUND)
             return status;

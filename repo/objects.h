@@ -26,6 +26,12 @@ OV_MUST_CHECK enum ov_status ov_objects_load(struct ov_objects *objects, enum ov
                                              const struct ov_id *id, struct ov_buf *out,
                                              struct ov_error *err);
 
+/*
+ * The pack where the last object that could not be read should have been, and forgets it. False
+ * when the last one was read, or the index has none.
+ */
+bool ov_objects_take_failure(struct ov_objects *objects, struct ov_id *pack);
+
 /* A chunk that is wanted among others. */
 struct ov_wanted {
     struct ov_id id;

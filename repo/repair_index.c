@@ -444,16 +444,33 @@ static enum ov_status plan(void *context, const struct ov_state *state, struct o
     return OV_OK;
 }
 
+/* Takes away the segments that this repair, or one that was interrupted, has condemned. */
+static enum ov_status clean_up(struct repair *r, struct ov_error *err)
+{
+    OV_AUTO(ov_object_list_release) struct ov_object_list condemned = {0};
+    const struct ov_state *state = ov_repo_state(r->repo);
+    for (size_t i = 0; i < state->object_count; i++) {
+        const struct ov_state_object *o = &state->objects[i];
+        if (o->object.type == OV_OBJECT_SEGMENT && o->state == OV_OBJECT_CONDEMNED)
+            OV_TRY(ov_object_list_add(&condemned, &o->object, err));
+    }
+    if (condemned.count)
+        OV_TRY(ov_drop_objects(r->repo, command, &condemned, err));
+    return ov_repeat_deletes(r->repo, OV_DIR_SEGMENTS, err);
+}
+
 static enum ov_status attempt(struct repair *r, struct ov_error *err)
 {
     clear_repair(r);
     OV_TRY(look(r, err));
-    if (!r->result->is_needed || r->options->is_dry_run)
+    if (r->options->is_dry_run)
         return OV_OK;
-    OV_TRY(build(r, err));
-    OV_TRY(ov_txlog_commit(r->repo->log, r->base, command, plan, r, err));
-    OV_TRY(ov_drop_objects(r->repo, command, &r->segments, err));
-    return ov_repo_load_index(r->repo, err);
+    if (r->result->is_needed) {
+        OV_TRY(build(r, err));
+        OV_TRY(ov_txlog_commit(r->repo->log, r->base, command, plan, r, err));
+    }
+    OV_TRY(clean_up(r, err));
+    return r->result->is_needed ? ov_repo_load_index(r->repo, err) : OV_OK;
 }
 
 enum ov_status ov_repair_index(struct ov_repo *repo, const struct ov_repair_index_options *options,

@@ -420,5 +420,7 @@ enum ov_status ov_repair_packs(struct ov_repo *repo, const struct ov_repair_pack
     *result = (struct ov_repair_packs_result){0};
     OV_TRY(ov_workers_open(options->threads, &r.workers, err));
     OV_TRY(look(&r, err));
-    return r.count ? repair_damaged(&r, err) : OV_OK;
+    if (r.count)
+        OV_TRY(repair_damaged(&r, err));
+    return options->is_dry_run ? OV_OK : ov_repeat_deletes(repo, OV_DIR_PACKS, err);
 }

@@ -2,6 +2,7 @@
 
 #include "engine/msgpack_writer.h"
 #include "repo/retree_internal.h"
+#include "repo/take_over.h"
 
 #include <stdlib.h>
 
@@ -217,17 +218,6 @@ static enum ov_status lose(struct retree *r, const struct ov_walk_event *event,
 
 /* ---- Contents ---- */
 
-/* Errors: CORRUPT (it is not there). */
-static enum ov_status need_data(struct retree *r, const struct ov_id *id, struct ov_error *err)
-{
-    const struct ov_tree_store *store = &r->options->store;
-    bool is_there = true;
-    if (store->has_data)
-        OV_TRY(store->has_data(store->context, id, &is_there, err));
-    return is_there ? OV_OK
-                    : ov_fail(err, OV_ERR_CORRUPT, "chunk %s is missing", ov_id_hex(id).text);
-}
-
 /* The xattrs of the tree; those of the host stay in the side object. */
 static enum ov_status read_xattrs(struct retree *r, const struct ov_node *node,
                                   struct ov_file_contents *out, struct ov_error *err)
@@ -249,7 +239,7 @@ static enum ov_status read_xattrs(struct retree *r, const struct ov_node *node,
             break;
         OV_TRY(ov_xattr_decode(item.bytes, &xattr, "xattrs", err));
         if (xattr.is_chunk)
-            OV_TRY(need_data(r, &xattr.id, err));
+            OV_TRY(ov_take_over_data(&r->options->store, &xattr.id, err));
         OV_TRY(ov_arena_copy(&r->arena, xattr.name, &xattr.name, err));
         OV_TRY(ov_arena_copy(&r->arena, xattr.value, &xattr.value, err));
         OV_TRY(ov_buf_append(items, &xattr, sizeof(xattr), err));
@@ -278,7 +268,7 @@ static enum ov_status read_extents(struct retree *r, struct ov_sequence_reader *
         if (extent->length > node->size - *total)
             return ov_fail(err, OV_ERR_CORRUPT, "the contents exceed the size of the file");
         if (!extent->is_zero)
-            OV_TRY(need_data(r, &extent->id, err));
+            OV_TRY(ov_take_over_data(&r->options->store, &extent->id, err));
         *total += extent->length;
         *before = *extent;
     }
@@ -300,12 +290,8 @@ static enum ov_status give_file(struct retree *r, const struct ov_walk_event *ev
     const struct ov_node *node = &event->node;
     struct ov_extent before = {0};
     struct ov_error problem;
-    enum ov_status status = OV_OK;
-    if (r->options->examine)
-        status = r->options->examine(r->options->context, node, &problem);
-    if (status >= 0)
-        status = ov_sequence_reader_open(OV_SEQUENCE_EXTENTS, &node->extents, &source, "contents",
-                                         &reader, &problem);
+    enum ov_status status = ov_sequence_reader_open(OV_SEQUENCE_EXTENTS, &node->extents, &source,
+                                                    "contents", &reader, &problem);
     found->size = 0;
     found->c.extents = r->extents;
     found->has_more = true;

@@ -13,11 +13,6 @@ struct ov_retree_options {
     void *context;
     /* Whether a path is left out, a directory with all below it. Not asked of the root. Or NULL. */
     bool (*leaves_out)(void *context, struct ov_bytes path);
-    /*
-     * What is known to be wrong with a regular file's contents, of which all chunks are there:
-     * OV_OK, or CORRUPT. Or NULL.
-     */
-    enum ov_status (*examine)(void *context, const struct ov_node *node, struct ov_error *err);
     /* What cannot be loaded is left out, warned of, and named in the side object. Else: CORRUPT. */
     bool keeps_rest;
     uint64_t errors; /* of the old snapshot's statistics */

@@ -1,9 +1,9 @@
 #include "repo/rewrite.h"
 
-#include "repo/image/stored_stream.h"
 #include "repo/image_report.h"
 #include "repo/replacement.h"
 #include "repo/retree.h"
+#include "repo/take_over.h"
 #include "repo/tree_store.h"
 
 #include <stdlib.h>
@@ -95,11 +95,9 @@ static enum ov_status strip_image(struct rewrite *r, struct ov_snapshot_image *i
                                   bool *had_layers, struct ov_error *err)
 {
     OV_AUTO(ov_snapshot_image_release) struct ov_snapshot_image stripped = {0};
-    OV_AUTO(ov_buf_release) struct ov_buf config = {0};
+    const struct ov_tree_store store = ov_tree_store_of_parts(&r->parts);
     *had_layers = image->layer_count || image->manifest.size || image->index.size;
-    if (image->config.size)
-        OV_TRY(ov_stored_stream_read(r->objects, &image->config, &config, err));
-    OV_TRY(ov_stored_stream_put(r->writer, ov_buf_view(&config), &stripped.config, err));
+    OV_TRY(ov_take_over_stream(r->objects, &store, &image->config, &stripped.config, err));
     stripped.os = ov_steal(image->os);
     stripped.architecture = ov_steal(image->architecture);
     stripped.variant = ov_steal(image->variant);

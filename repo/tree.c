@@ -298,8 +298,8 @@ static enum ov_status leave(struct ov_walker *walker, struct ov_walk_event *out)
     return OV_OK;
 }
 
-enum ov_status ov_walker_next(struct ov_walker *walker, struct ov_walk_event *out,
-                              struct ov_error *err)
+static enum ov_status next_event(struct ov_walker *walker, struct ov_walk_event *out,
+                                 struct ov_error *err)
 {
     if (walker->phase == DONE)
         return OV_END;
@@ -324,6 +324,16 @@ enum ov_status ov_walker_next(struct ov_walker *walker, struct ov_walk_event *ou
     OV_TRY(ov_node_decode(item.bytes, false, &node, "node", err));
     OV_TRY(set_path(walker, directory->path_len, node.name, err));
     return visit(walker, &node, out, err);
+}
+
+enum ov_status ov_walker_next(struct ov_walker *walker, struct ov_walk_event *out,
+                              struct ov_error *err)
+{
+    enum ov_status status = next_event(walker, out, err);
+    if (status < 0 && walker->depth == 0)
+        walker->phase = DONE;
+    walker->skip |= status < 0;
+    return status;
 }
 
 void ov_walker_skip(struct ov_walker *walker)

@@ -82,7 +82,8 @@ OV_DEFINE_AUTO(ov_walker_close_auto, struct ov_walker, ov_walker_close)
 
 /*
  * The next event, valid until the next call; OV_END after the LEAVE of the start (or after its
- * ITEM, when it is no directory). Errors: CORRUPT, and as ov_objects_load().
+ * ITEM, when it is no directory). Errors: CORRUPT, and as ov_objects_load(); after one the walk
+ * goes on with the LEAVE of the directory that it had come into.
  */
 OV_MUST_CHECK enum ov_status ov_walker_next(struct ov_walker *walker, struct ov_walk_event *out,
                                             struct ov_error *err);

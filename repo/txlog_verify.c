@@ -1,10 +1,15 @@
 #include "repo/layout.h"
 #include "repo/txlog_internal.h"
 
-static void tell(const struct ov_report *report, const struct ov_error *problem, uint64_t *faults)
+/* Want of memory says nothing of the log. */
+static enum ov_status tell(const struct ov_report *report, const struct ov_error *problem,
+                           uint64_t *faults, struct ov_error *err)
 {
+    if (problem->status == OV_ERR_NO_MEMORY)
+        return ov_fail_no_memory(err);
     ov_report_warn(report, NULL, problem);
     (*faults)++;
+    return OV_OK;
 }
 
 /* Compares the checkpoint of state->number, if there is one, with the replayed state. */
@@ -22,7 +27,7 @@ static enum ov_status verify_checkpoint(struct ov_txlog *log,
         bool is_same = false;
         enum ov_status status = txlog_read_checkpoint(log, state->number, &saved, &problem);
         if (status < 0 && status != OV_ERR_NOT_FOUND) /* removed since it was listed */
-            tell(report, &problem, faults);
+            OV_TRY(tell(report, &problem, faults, err));
         if (status < 0)
             continue;
         OV_TRY(ov_state_is_same(&saved, state, &is_same, err));
@@ -30,7 +35,7 @@ static enum ov_status verify_checkpoint(struct ov_txlog *log,
             (void)ov_fail(&problem, OV_ERR_CORRUPT,
                           "checkpoints/%016llx does not agree with the log",
                           (unsigned long long)state->number);
-            tell(report, &problem, faults);
+            OV_TRY(tell(report, &problem, faults, err));
         }
     }
     return OV_OK;
@@ -46,20 +51,21 @@ static enum ov_status verify_state(const struct ov_txlog *log, const struct ov_s
     if (!is_same) {
         (void)ov_fail(&problem, OV_ERR_CORRUPT,
                       "the state that a checkpoint gave does not agree with the log");
-        tell(report, &problem, faults);
+        OV_TRY(tell(report, &problem, faults, err));
     }
     return OV_OK;
 }
 
-static void verify_head(const struct ov_log_point *head, const struct ov_state *state,
-                        const struct ov_report *report, uint64_t *faults)
+static enum ov_status verify_head(const struct ov_log_point *head, const struct ov_state *state,
+                                  const struct ov_report *report, uint64_t *faults,
+                                  struct ov_error *err)
 {
     struct ov_error problem;
     if (head->number != state->number || ov_id_equal(&head->hash, &state->hash))
-        return;
+        return OV_OK;
     (void)ov_fail(&problem, OV_ERR_CORRUPT,
                   "the file head belongs to another history of this repository");
-    tell(report, &problem, faults);
+    return tell(report, &problem, faults, err);
 }
 
 static enum ov_status verify_chain(const struct ov_log_entry *entry, const struct ov_state *before,
@@ -108,13 +114,13 @@ static enum ov_status verify_end(struct ov_txlog *log, const struct txlog_number
         (void)ov_fail(&problem, OV_ERR_CORRUPT,
                       "log/%016llx is missing: there are entries after it",
                       (unsigned long long)log->state.number + 1);
-        tell(report, &problem, faults);
+        OV_TRY(tell(report, &problem, faults, err));
     }
     if (checkpoints->count && checkpoints->items[0] > log->state.number) {
         (void)ov_fail(&problem, OV_ERR_CORRUPT,
                       "checkpoints/%016llx covers entries that the log does not have",
                       (unsigned long long)checkpoints->items[0]);
-        tell(report, &problem, faults);
+        OV_TRY(tell(report, &problem, faults, err));
     }
     return OV_OK;
 }
@@ -131,7 +137,7 @@ enum ov_status ov_txlog_verify(struct ov_txlog *log, const struct ov_report *rep
     OV_TRY(txlog_list_checkpoints(log->backend, &checkpoints, err));
     bool has_head = ov_head_read(log->backend, log->keyring, &head, &problem) >= 0;
     if (!has_head)
-        tell(report, &problem, faults);
+        OV_TRY(tell(report, &problem, faults, err));
     OV_TRY(verify_end(log, &checkpoints, report, faults, err));
     for (uint64_t number = 0; number <= log->state.number; number++) {
         OV_AUTO(ov_log_entry_release) struct ov_log_entry entry = {0};
@@ -147,10 +153,8 @@ enum ov_status ov_txlog_verify(struct ov_txlog *log, const struct ov_report *rep
         } else if (status >= 0) {
             status = txlog_apply_entry(&log->config, &state, is_empty, &entry, &hash, &problem);
         }
-        if (status < 0) {
-            tell(report, &problem, faults);
-            return OV_OK; /* nothing after it can be replayed */
-        }
+        if (status < 0) /* nothing after it can be replayed */
+            return tell(report, &problem, faults, err);
         is_empty = false;
         if (is_unknown) {
             state.number = number;
@@ -158,7 +162,7 @@ enum ov_status ov_txlog_verify(struct ov_txlog *log, const struct ov_report *rep
             is_unknown = !take_checkpoint(log, &checkpoints, &state);
         }
         if (has_head)
-            verify_head(&head, &state, report, faults);
+            OV_TRY(verify_head(&head, &state, report, faults, err));
         if (!is_unknown)
             OV_TRY(verify_checkpoint(log, &checkpoints, &state, report, faults, err));
     }

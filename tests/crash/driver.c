@@ -19,6 +19,8 @@
  *   driver condemn-blindly MS       the same, decided MS milliseconds before it commits, without
  *                                   another look: that breaks the rules and must be noticed
  *   driver drop                     drops what is condemned and deletes it
+ *   driver undo                     undoes the last change of snapshots or tags
+ *   driver repair-index, repair-log, repair-packs
  *   driver verify                   reads everything and prints what there is
  *   driver objects                  prints packs and segments: state, type, name
  *
@@ -31,6 +33,7 @@
 #include "repo/layout.h"
 #include "repo/prune.h"
 #include "repo/repair_index.h"
+#include "repo/repair_log.h"
 #include "repo/repair_packs.h"
 #include "repo/take.h"
 #include "repo/tree.h"
@@ -366,6 +369,19 @@ static enum ov_status repair_packs(struct driver *driver, struct ov_error *err)
     return OV_OK;
 }
 
+static enum ov_status repair_log(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_AUTO(ov_repair_log_result_release) struct ov_repair_log_result result = {0};
+    const struct ov_repair_log_options options = {
+        .memory_directory = driver->options.memory_directory,
+        .report = &driver->report,
+    };
+    OV_TRY(read_credential(getenv("OCIV2_KEY_FILE"), &driver->credential, err));
+    OV_TRY(ov_repo_unlock(&driver->options, &repo, err));
+    return ov_repair_log(repo, &options, &result, err);
+}
+
 /* ---- Verifying ---- */
 
 static enum ov_status read_extents(struct ov_objects *objects, const struct ov_node *node,
@@ -561,6 +577,7 @@ static const struct command {
     {"undo", 0, undo},
     {"copy", 2, copy},
     {"repair-index", 0, repair_index},
+    {"repair-log", 0, repair_log},
     {"repair-packs", 0, repair_packs},
     {"verify", 0, verify},
     {"objects", 0, print_objects},

@@ -190,6 +190,29 @@ START_TEST(data_without_a_cut_ends_at_the_largest_size)
 }
 END_TEST
 
+/* At every length, whatever follows: cut where it ends, before, or not yet. */
+START_TEST(a_chunk_by_itself_tells_whether_it_ends_where_it_should)
+{
+    uint8_t *data = test_random_bytes(3, 140000);
+    for (size_t at = 0; at < 60000; at += 7001) {
+        size_t cut = ov_chunker_cut(&ov_chunker_v1, data + at, 70000);
+        for (size_t len = 1; len <= 70000; len += len < 4100 || len + 50 > cut ? 1 : 89) {
+            enum ov_chunk_end end = ov_chunker_judge(&ov_chunker_v1, data + at, len);
+            ck_assert_int_eq(end, len < cut    ? OV_CHUNK_OPEN
+                                  : len == cut ? OV_CHUNK_CUT_HERE
+                                               : OV_CHUNK_CUT_EARLIER);
+            if (len > cut + 100)
+                break;
+        }
+    }
+    memset(data, 0, 70000);
+    ck_assert_int_eq(ov_chunker_judge(&ov_chunker_v1, data, 65535), OV_CHUNK_OPEN);
+    ck_assert_int_eq(ov_chunker_judge(&ov_chunker_v1, data, 65536), OV_CHUNK_CUT_HERE);
+    ck_assert_int_eq(ov_chunker_judge(&ov_chunker_v1, data, 65537), OV_CHUNK_CUT_EARLIER);
+    free(data);
+}
+END_TEST
+
 START_TEST(an_empty_stream_has_no_pieces)
 {
     struct ov_splitter splitter;
@@ -311,6 +334,7 @@ int main(void)
         cuts_agree_with_the_reference_at_every_length,
         cuts_agree_with_the_reference_on_many_streams,
         data_without_a_cut_ends_at_the_largest_size,
+        a_chunk_by_itself_tells_whether_it_ends_where_it_should,
         an_empty_stream_has_no_pieces,
         zero_runs_around_the_threshold_are_told_apart,
         random_mixtures_of_data_and_zeros_agree_with_the_reference,

@@ -123,7 +123,7 @@ static enum ov_status prune(struct fixture *f)
 /* A client that has seen nothing yet reads everything. Returns how many snapshots there are. */
 static size_t read_everything(struct fixture *f)
 {
-    const struct ov_check_options options = {.read_data = true, .subset = 1, .report = &f->report};
+    const struct ov_check_options options = {.read_data = true, .report = &f->report};
     struct ov_repo *other = test_repo_other(f->repo, f->memory);
     struct ov_check_result result;
     TEST_OK(ov_check(other, &options, &result, &test_error));

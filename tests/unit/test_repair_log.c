@@ -192,7 +192,7 @@ static const char *images(struct fixture *f)
 /* Everything can be read, and nothing is wrong with the log. */
 static void expect_whole(struct fixture *f)
 {
-    const struct ov_check_options options = {.read_data = true, .subset = 1, .report = &f->report};
+    const struct ov_check_options options = {.read_data = true, .report = &f->report};
     struct ov_repo *other = test_repo_other(f->repo, f->memory);
     struct ov_check_result result;
     f->warned[0] = '\0';

@@ -660,7 +660,7 @@ static uint64_t chunks_in_index(struct fixture *f)
 
 static void expect_no_fault(struct fixture *f)
 {
-    const struct ov_check_options options = {.read_data = true, .subset = 1};
+    const struct ov_check_options options = {.read_data = true};
     struct ov_check_result result = {0};
     TEST_OK(ov_check(f->repo, &options, &result, &test_error));
     ck_assert(result.faults == 0 && result.orphans == 0 && result.unknown == 0);

@@ -153,7 +153,7 @@ static const char *images(struct fixture *f)
 /* A client that has seen nothing yet reads everything. */
 static void expect_whole(struct fixture *f)
 {
-    const struct ov_check_options options = {.read_data = true, .subset = 1, .report = &f->report};
+    const struct ov_check_options options = {.read_data = true, .report = &f->report};
     struct ov_repo *other = test_repo_other(f->repo, f->memory);
     struct ov_check_result result;
     TEST_OK(ov_check(other, &options, &result, &test_error));
