@@ -233,17 +233,6 @@ static enum ov_status import_one(struct ov_session *session, const struct job *j
     return OV_OK;
 }
 
-/* A fault of what stands in the source is none of the command line. */
-static bool names_a_form(const char *spec)
-{
-    static const char *const forms[] = {"oci:", "oci-archive:", "docker-archive:", "dir:"};
-    for (size_t i = 0; i < OV_ARRAY_LEN(forms); i++) {
-        if (strncmp(spec, forms[i], strlen(forms[i])) == 0)
-            return true;
-    }
-    return strcmp(spec, "-") == 0;
-}
-
 static enum ov_status import_source(struct ov_session *session, const struct job *job,
                                     const char *spec, struct ov_error *err)
 {
@@ -252,10 +241,11 @@ static enum ov_status import_source(struct ov_session *session, const struct job
     enum ov_status status = ov_image_source_open(spec, NULL, &source, err);
     ov_interrupt_end_at_once(false);
     if (status < 0) {
-        if (names_a_form(spec))
+        /* A fault of what stands in the source is none of the command line. */
+        if (ov_names_images(spec))
             ov_session_hint(session,
                             "nothing was changed; if the image is damaged, fetch it again");
-        return names_a_form(spec) ? status : ov_session_argument(session, status);
+        return ov_names_images(spec) ? status : ov_session_argument(session, status);
     }
     size_t count = ov_image_source_count(source);
     if (count > 1 && !args.all) {

@@ -1,4 +1,5 @@
 #include "cmd/commands.h"
+#include "cmd/from.h"
 #include "cmd/repair.h"
 
 struct ov_repair_arguments ov_repair_arguments;
@@ -24,13 +25,26 @@ static enum ov_status (*const runs[])(struct ov_session *session, int argc, char
 static enum ov_status run(struct ov_session *session, int argc, char **argv, struct ov_error *err)
 {
     size_t which;
+    if (ov_repair_arguments.source) {
+        if (ov_repair_arguments.forgets)
+            return ov_session_usage(session, err, "--forget is an option of 'repair snapshots'");
+        if (argc)
+            return ov_session_usage(session, err, "--from is not for 'repair %s'", argv[0]);
+        return ov_repair_from_run(session, err);
+    }
+    if (argc == 0) {
+        ov_session_hint(session, "say --from SOURCE, or one of the actions that 'ociv2 help "
+                                 "repair' lists");
+        return ov_session_usage(session, err, "ACTION is missing");
+    }
     OV_TRY(ov_session_action(session, argc, argv, &which, err));
     if (ov_repair_arguments.discards && runs[which] != ov_repair_packs_run)
         return ov_session_usage(session, err, "--discard is an option of 'repair packs'");
     if ((ov_repair_arguments.forgets || ov_repair_arguments.reads_data) &&
         runs[which] != ov_repair_snapshots_run)
-        return ov_session_usage(session, err, "%s is an option of 'repair snapshots'",
-                                ov_repair_arguments.forgets ? "--forget" : "--read-data");
+        return ov_session_usage(session, err, "%s is no option of 'repair %s'",
+                                ov_repair_arguments.forgets ? "--forget" : "--read-data",
+                                actions[which].name);
     return runs[which](session, argc - 1, argv + 1, err);
 }
 
@@ -39,10 +53,15 @@ static const struct ov_option options_table[] = {
             "say what would be done, and do nothing"),
     OV_FLAG(0, "discard", &ov_repair_arguments.discards,
             "packs: keep no copies of the damaged files"),
-    OV_FLAG(0, "read-data", &ov_repair_arguments.reads_data,
-            "snapshots: read all data; else look for it in the index only"),
     OV_FLAG(0, "forget", &ov_repair_arguments.forgets,
             "snapshots: forget the damaged ones in the same step"),
+    OV_STRING(0, "from", "SOURCE", &ov_repair_arguments.source,
+              "store anew what is missing, from a repository, a directory, or images as 'import' "
+              "takes them"),
+    OV_FLAG(0, "read-data", &ov_repair_arguments.reads_data,
+            "snapshots, --from: read all data, too, to find what is damaged (--from: by 'repair "
+            "packs')"),
+    OV_FROM_OPTIONS,
     OV_OPTIONS_END,
 };
 
@@ -53,6 +72,8 @@ static const char *const examples[] = {
     "ociv2 repair log --dry-run && ociv2 repair log",
     "packs are missing or damaged: what would be lost?",
     "ociv2 repair packs --dry-run",
+    "chunks are missing, and another place has them",
+    "ociv2 repair --from /mnt/backup/images",
     "what was lost cannot be found anywhere: go on with what is left",
     "ociv2 repair snapshots",
     NULL,
@@ -62,15 +83,18 @@ const struct ov_command ov_command_repair = {
     .name = "repair",
     .group = "Repository",
     .summary = "Heal what 'check' found damaged",
-    .arguments = "ACTION [PACK|IMAGE...]",
-    .min_arguments = 1,
+    .arguments = "[ACTION] [PACK|IMAGE...]",
     .max_arguments = OV_MANY_ARGUMENTS,
     .description =
         "Run 'ociv2 check' first: it says what is damaged. Make a copy of the repository if you "
         "can. Others may go on working meanwhile, but not during 'repair log'. A repair that is "
         "interrupted harms nothing; run it again. Nothing is thrown away that could still be of "
         "use: damaged files are kept in the folder damaged/ of the repository until you delete "
-        "them.",
+        "them.\n\n"
+        "With --from what snapshots need and the repository has lost is stored anew from any place "
+        "that still holds it: another repository, a directory such as a restored image or the "
+        "root filesystem it was made of, or oci:, oci-archive:, docker-archive: and dir: as "
+        "'ociv2 import' reads them.",
     .options = options_table,
     .actions = actions,
     .examples = examples,

@@ -233,6 +233,16 @@ static enum ov_status from_environment(struct ov_session *session, const struct 
     return OV_END;
 }
 
+bool ov_credential_is_given(const struct ov_access *access)
+{
+    bool is_given = access->key_file || access->password_file || access->password_command;
+    for (int form = 0; form < FORMS && !is_given; form++) {
+        const char *value = getenv(variables[access->is_source][form]);
+        is_given = value && *value;
+    }
+    return is_given;
+}
+
 enum ov_status ov_credential_get(struct ov_session *session, const struct ov_access *access,
                                  bool is_new, struct ov_credential *out, struct ov_error *err)
 {

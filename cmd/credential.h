@@ -15,6 +15,9 @@ OV_MUST_CHECK enum ov_status ov_credential_get(struct ov_session *session,
                                                const struct ov_access *access, bool is_new,
                                                struct ov_credential *out, struct ov_error *err);
 
+/* Whether an option or the environment says it, so that nobody is asked. */
+bool ov_credential_is_given(const struct ov_access *access);
+
 /* From a file that holds a password; line ends at its end do not belong to it. */
 OV_MUST_CHECK enum ov_status
 ov_credential_of_password_file(const char *path, struct ov_credential *out, struct ov_error *err);

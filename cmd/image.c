@@ -110,6 +110,16 @@ enum ov_status ov_ignore_arguments(struct ov_session *session, const struct ov_s
     return OV_OK;
 }
 
+bool ov_names_images(const char *spec)
+{
+    static const char *const forms[] = {"oci:", "oci-archive:", "docker-archive:", "dir:"};
+    for (size_t i = 0; i < OV_ARRAY_LEN(forms); i++) {
+        if (strncmp(spec, forms[i], strlen(forms[i])) == 0)
+            return true;
+    }
+    return strcmp(spec, "-") == 0;
+}
+
 enum ov_status ov_pattern_arguments(struct ov_session *session, const struct ov_strings *patterns,
                                     const struct ov_strings *files, struct ov_patterns *out,
                                     struct ov_error *err)

@@ -40,6 +40,9 @@ OV_MUST_CHECK enum ov_status ov_ignore_arguments(struct ov_session *session,
                                                  const struct ov_strings *names, unsigned *out,
                                                  struct ov_error *err);
 
+/* Whether a source of images says of which form it is: oci:DIR and the like. */
+bool ov_names_images(const char *spec);
+
 /* Patterns from options; files: of patterns, may be NULL. Errors: as ov_patterns_add_file(). */
 OV_MUST_CHECK enum ov_status ov_pattern_arguments(struct ov_session *session,
                                                   const struct ov_strings *patterns,

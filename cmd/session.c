@@ -231,6 +231,12 @@ static enum ov_status open_with(struct ov_session *session, const struct ov_acce
     enum ov_status status = ov_config_read(backend, &config, err);
     if (status < 0)
         return ov_error_context(err, status, "%s", options.location);
+    /* A copy of a repository has its keys, and nothing that is remembered of it. */
+    if (session->repo && ov_id_equal(&config.repository, &session->repo->config.repository)) {
+        options.cache_directory = options.memory_directory = NULL;
+        if (!ov_credential_is_given(access))
+            session->access = &ov_globals.access;
+    }
     return open_repository(session, &options, open, out, err);
 }
 

@@ -124,6 +124,11 @@ enum ov_status ov_object_writer_open(struct ov_repo *repo, struct ov_workers *wo
     return OV_OK;
 }
 
+bool ov_object_writer_is_selective(const struct ov_object_writer *writer)
+{
+    return writer->options.wants != NULL;
+}
+
 void ov_object_writer_close(struct ov_object_writer *writer)
 {
     if (!writer)
@@ -261,7 +266,13 @@ enum ov_status ov_object_writer_put(struct ov_object_writer *writer, enum ov_kin
                                     struct ov_bytes bytes, bool *is_new, struct ov_error *err)
 {
     struct ov_tag tag = ov_repo_tag(writer->repo, id);
-    bool is_there;
+    bool is_there, is_wanted = true;
+    if (is_new)
+        *is_new = false;
+    if (writer->options.wants)
+        OV_TRY(writer->options.wants(writer->options.context, kind, id, bytes, &is_wanted, err));
+    if (!is_wanted)
+        return OV_OK;
     OV_TRY(is_known(writer, &tag, ANY_DEPTH, &is_there, err));
     if (is_new)
         *is_new = !is_there;

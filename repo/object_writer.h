@@ -15,6 +15,10 @@ struct ov_object_writer;
 
 struct ov_object_writer_options {
     bool is_dry_run; /* count, but store nothing */
+    /* Whether an object that is put shall be stored if it is not there. NULL: yes. */
+    enum ov_status (*wants)(void *context, enum ov_kind kind, const struct ov_id *id,
+                            struct ov_bytes bytes, bool *is_wanted, struct ov_error *err);
+    void *context;
     /* New chunks, or their bytes, after which what there is is committed without a snapshot. */
     uint64_t adopt_chunks; /* 0: the default */
     uint64_t adopt_bytes;
@@ -26,6 +30,9 @@ OV_MUST_CHECK enum ov_status ov_object_writer_open(struct ov_repo *repo, struct 
                                                    const struct ov_object_writer_options *options,
                                                    struct ov_object_writer **out,
                                                    struct ov_error *err);
+
+/* Whether it stores only some of what is put: options->wants. */
+bool ov_object_writer_is_selective(const struct ov_object_writer *writer);
 
 /* Accepts NULL. What was uploaded and not committed stays behind as garbage for a prune. */
 void ov_object_writer_close(struct ov_object_writer *writer);

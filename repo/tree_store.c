@@ -29,7 +29,13 @@ enum ov_status ov_tree_store_object(struct ov_object_writer *writer, enum ov_kin
 
 struct ov_tree_store ov_tree_store_of_writer(struct ov_object_writer *writer)
 {
-    return (struct ov_tree_store){writer, put_data, has_data, {writer, put_object}};
+    return (struct ov_tree_store){
+        .context = writer,
+        .put_data = put_data,
+        /* What was put and not wanted is none of the builder's business. */
+        .has_data = ov_object_writer_is_selective(writer) ? NULL : has_data,
+        .objects = {writer, put_object},
+    };
 }
 
 /* ---- Out of what is stored ---- */

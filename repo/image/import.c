@@ -228,20 +228,26 @@ static enum ov_status attempt(void *context, struct ov_error *err)
                            import, err);
 }
 
+/* Loads the list of what is to be imported. */
 static enum ov_status prepare(struct import *import, size_t index, struct ov_error *err)
 {
-    const struct ov_import_options *options = import->options;
-    const struct ov_object_writer_options writer = {
-        .is_dry_run = options->is_dry_run,
-        .packer = ov_packer_defaults,
-    };
-    OV_TRY(ov_image_source_load(import->source, index, options->platform, &import->list, err));
+    OV_TRY(
+        ov_image_source_load(import->source, index, import->options->platform, &import->list, err));
     import->made = calloc(import->list.count, sizeof(*import->made));
     import->results->items = calloc(import->list.count, sizeof(*import->results->items));
     if (!import->made || !import->results->items)
         return ov_fail_no_memory(err);
     import->results->count = import->list.count;
-    OV_TRY(ov_workers_open(options->threads, &import->workers, err));
+    return OV_OK;
+}
+
+static enum ov_status open_writer(struct import *import, struct ov_error *err)
+{
+    const struct ov_object_writer_options writer = {
+        .is_dry_run = import->options->is_dry_run,
+        .packer = ov_packer_defaults,
+    };
+    OV_TRY(ov_workers_open(import->options->threads, &import->workers, err));
     return ov_object_writer_open(import->repo, import->workers, &writer, &import->writer, err);
 }
 
@@ -258,6 +264,7 @@ enum ov_status ov_import(struct ov_repo *repo, struct ov_image_source *source, s
         .results = &results,
     };
     OV_TRY(prepare(&import, index, err));
+    OV_TRY(open_writer(&import, err));
     OV_TRY(ov_object_writer_run(import.writer, attempt, &import, "import", options->report, err));
     const struct ov_object_writer_totals totals = ov_object_writer_totals(import.writer);
     results.items[0].new_chunks = totals.new_chunks;
@@ -265,4 +272,28 @@ enum ov_status ov_import(struct ov_repo *repo, struct ov_image_source *source, s
     *out = results;
     results = (struct ov_import_results){0};
     return OV_OK;
+}
+
+/* An image that is known is read all the same: kept blobs see to that. */
+enum ov_status ov_import_scan(struct ov_repo *repo, struct ov_image_source *source, size_t index,
+                              const struct ov_import_options *options, struct ov_workers *workers,
+                              struct ov_object_writer *writer, struct ov_error *err)
+{
+    OV_AUTO(ov_import_results_release) struct ov_import_results results = {0};
+    OV_AUTO(release_import)
+    struct import import = {.repo = repo, .source = source, .results = &results};
+    struct ov_import_options all = *options;
+    all.keep_blobs = true;
+    all.flatten = false;
+    all.platform = NULL;
+    import.options = &all;
+    OV_TRY(prepare(&import, index, err));
+    import.writer = writer;
+    import.workers = workers;
+    enum ov_status status = OV_OK;
+    for (size_t i = 0; i < import.list.count && status >= 0; i++)
+        status = import_one(&import, i, err);
+    import.writer = NULL; /* they are borrowed */
+    import.workers = NULL;
+    return status;
 }

@@ -61,4 +61,14 @@ OV_MUST_CHECK enum ov_status ov_import(struct ov_repo *repo, struct ov_image_sou
                                        size_t index, const struct ov_import_options *options,
                                        struct ov_import_results *out, struct ov_error *err);
 
+/*
+ * Goes over an image as an import for all platforms does that keeps everything, and puts all of it
+ * into a writer; nothing is committed. For who wants some of it, see ov_object_writer_options.
+ * options: `names`, `threads`, `spool` and `report` count. Errors: as above.
+ */
+OV_MUST_CHECK enum ov_status ov_import_scan(struct ov_repo *repo, struct ov_image_source *source,
+                                            size_t index, const struct ov_import_options *options,
+                                            struct ov_workers *workers,
+                                            struct ov_object_writer *writer, struct ov_error *err);
+
 #endif

@@ -1,5 +1,6 @@
 #include "tests/support/log_maker.h"
 
+#include "engine/pack_reader.h"
 #include "repo/layout.h"
 #include "repo/texts.h"
 #include "tests/support/memory_backend.h"
@@ -188,4 +189,83 @@ void test_repo_move(struct ov_repo *repo, enum test_move how, const struct test_
                                                        : &wanted.dropped;
     TEST_OK(ov_object_list_add(list, &object, &test_error));
     commit_lists(repo, &wanted);
+}
+
+/* ---- Deltas ---- */
+
+static enum ov_status plan_condemned(void *context, const struct ov_state *state,
+                                     struct ov_log_entry *entry, struct ov_error *err)
+{
+    (void)state;
+    return ov_object_list_add(&entry->condemned, context, err);
+}
+
+void test_repo_condemn(struct ov_repo *repo, const struct ov_object *object)
+{
+    TEST_OK(ov_txlog_commit(repo->log, ov_repo_state(repo)->number, "prune", plan_condemned,
+                            (void *)(uintptr_t)object, &test_error));
+}
+
+/* Chunk i of the frame as a delta on chunk i - 1, up to depth 3, in the other of two packs. */
+static void add_frame(struct test_pack *packs, const struct ov_frame *frame)
+{
+    for (size_t i = 0; i < frame->row_count; i++) {
+        unsigned depth = i % 4;
+        struct ov_bytes plain = ov_frame_stored(frame, i);
+        if (depth)
+            test_pack_add_delta(&packs[i % 2], OV_KIND_DATA, plain, ov_frame_stored(frame, i - 1),
+                                depth);
+        else
+            test_pack_add(&packs[i % 2], OV_KIND_DATA, plain);
+    }
+    test_pack_end_frame(&packs[0]);
+    test_pack_end_frame(&packs[1]);
+}
+
+static void read_pack(struct ov_repo *repo, const struct ov_object *object, struct test_pack *packs)
+{
+    struct ov_backend_source source;
+    struct ov_decompressor *decompressor;
+    struct ov_pack_reader *reader;
+    struct ov_pack_table table;
+    uint64_t offset = OV_HEADER_SIZE;
+    ov_backend_source_init(&source, repo->backend, ov_object_path(object).text, object->size);
+    TEST_OK(ov_decompressor_open(&decompressor, &test_error));
+    TEST_OK(ov_pack_reader_open(&source.source, &object->name, OV_PACK_DATA, repo->keyring, &reader,
+                                &test_error));
+    TEST_OK(ov_pack_reader_table(reader, &table, &test_error));
+    for (size_t i = 0; i < table.frame_count; i++) {
+        struct ov_frame frame = {0};
+        TEST_OK(ov_pack_reader_frame(reader, i, offset, table.frames[i].sealed_len, decompressor,
+                                     &frame, &test_error));
+        add_frame(packs, &frame);
+        ov_frame_release(&frame);
+        offset += OV_SECTION_PREFIX + (uint64_t)table.frames[i].sealed_len;
+    }
+    ov_pack_table_release(&table);
+    ov_pack_reader_close(reader);
+    ov_decompressor_close(decompressor);
+}
+
+void test_repo_make_deltas(struct ov_repo *repo)
+{
+    OV_AUTO(ov_object_list_release) struct ov_object_list live = {0};
+    struct test_pack packs[2];
+    const struct test_pack *const all[] = {&packs[0], &packs[1]};
+    test_pack_begin(&packs[0], repo->keyring, OV_PACK_DATA);
+    test_pack_begin(&packs[1], repo->keyring, OV_PACK_DATA);
+    TEST_OK(ov_state_objects(ov_repo_state(repo), OV_OBJECT_LIVE, &live, &test_error));
+    for (size_t i = 0; i < live.count; i++) {
+        if (live.items[i].type == OV_OBJECT_DATA_PACK)
+            read_pack(repo, &live.items[i], packs);
+    }
+    test_pack_finish(&packs[0]);
+    test_pack_finish(&packs[1]);
+    test_repo_add_packs(repo, all, 2, NULL);
+    for (size_t i = 0; i < live.count; i++) {
+        if (live.items[i].type == OV_OBJECT_DATA_PACK)
+            test_repo_condemn(repo, &live.items[i]);
+    }
+    test_pack_release(&packs[0]);
+    test_pack_release(&packs[1]);
 }

@@ -37,5 +37,9 @@ void test_repo_add_objects(struct ov_repo *repo, const struct ov_object *objects
 /* Commits an entry that moves one pack. */
 enum test_move { TEST_CONDEMN, TEST_REVIVE, TEST_DROP };
 void test_repo_move(struct ov_repo *repo, enum test_move how, const struct test_pack *pack);
+void test_repo_condemn(struct ov_repo *repo, const struct ov_object *object);
+
+/* Stores all data of a repository as deltas instead. No writer of the project does that yet. */
+void test_repo_make_deltas(struct ov_repo *repo);
 
 #endif

@@ -398,84 +398,6 @@ static void forget_and_prune(struct side *side, const char *name)
 
 /* ---- Deltas ---- */
 
-static enum ov_status plan_condemned(void *context, const struct ov_state *state,
-                                     struct ov_log_entry *entry, struct ov_error *err)
-{
-    (void)state;
-    return ov_object_list_add(&entry->condemned, context, err);
-}
-
-static void condemn(struct side *side, const struct ov_object *object)
-{
-    TEST_OK(ov_txlog_commit(side->repo->log, number_of(side), "prune", plan_condemned,
-                            (void *)(uintptr_t)object, &test_error));
-}
-
-/* Chunk i of the frame as a delta on chunk i - 1, up to depth 3, in the other of two packs. */
-static void add_frame(struct test_pack *packs, const struct ov_frame *frame)
-{
-    for (size_t i = 0; i < frame->row_count; i++) {
-        unsigned depth = i % 4;
-        struct ov_bytes plain = ov_frame_stored(frame, i);
-        if (depth)
-            test_pack_add_delta(&packs[i % 2], OV_KIND_DATA, plain, ov_frame_stored(frame, i - 1),
-                                depth);
-        else
-            test_pack_add(&packs[i % 2], OV_KIND_DATA, plain);
-    }
-    test_pack_end_frame(&packs[0]);
-    test_pack_end_frame(&packs[1]);
-}
-
-static void read_pack(struct side *side, const struct ov_object *object, struct test_pack *packs)
-{
-    struct ov_backend_source source;
-    struct ov_decompressor *decompressor;
-    struct ov_pack_reader *reader;
-    struct ov_pack_table table;
-    uint64_t offset = OV_HEADER_SIZE;
-    ov_backend_source_init(&source, side->memory, ov_object_path(object).text, object->size);
-    TEST_OK(ov_decompressor_open(&decompressor, &test_error));
-    TEST_OK(ov_pack_reader_open(&source.source, &object->name, OV_PACK_DATA, side->repo->keyring,
-                                &reader, &test_error));
-    TEST_OK(ov_pack_reader_table(reader, &table, &test_error));
-    for (size_t i = 0; i < table.frame_count; i++) {
-        struct ov_frame frame = {0};
-        TEST_OK(ov_pack_reader_frame(reader, i, offset, table.frames[i].sealed_len, decompressor,
-                                     &frame, &test_error));
-        add_frame(packs, &frame);
-        ov_frame_release(&frame);
-        offset += OV_SECTION_PREFIX + (uint64_t)table.frames[i].sealed_len;
-    }
-    ov_pack_table_release(&table);
-    ov_pack_reader_close(reader);
-    ov_decompressor_close(decompressor);
-}
-
-/* Stores all data of a repository as deltas instead. No writer of the project does that yet. */
-static void make_deltas(struct side *side)
-{
-    OV_AUTO(ov_object_list_release) struct ov_object_list live = {0};
-    struct test_pack packs[2];
-    const struct test_pack *const all[] = {&packs[0], &packs[1]};
-    test_pack_begin(&packs[0], side->repo->keyring, OV_PACK_DATA);
-    test_pack_begin(&packs[1], side->repo->keyring, OV_PACK_DATA);
-    TEST_OK(ov_state_objects(ov_repo_state(side->repo), OV_OBJECT_LIVE, &live, &test_error));
-    for (size_t i = 0; i < live.count; i++) {
-        if (live.items[i].type == OV_OBJECT_DATA_PACK)
-            read_pack(side, &live.items[i], packs);
-    }
-    test_pack_finish(&packs[0]);
-    test_pack_finish(&packs[1]);
-    test_repo_add_packs(side->repo, all, 2, NULL);
-    for (size_t i = 0; i < live.count; i++) {
-        if (live.items[i].type == OV_OBJECT_DATA_PACK)
-            condemn(side, &live.items[i]);
-    }
-    test_pack_release(&packs[0]);
-    test_pack_release(&packs[1]);
-}
-
 static enum ov_status count_delta(void *context, const struct ov_tag *tag,
                                   const struct ov_location *at, struct ov_error *err)
 {
@@ -497,7 +419,7 @@ START_TEST(deltas_stay_deltas)
 {
     FIXTURE;
     take_two(&f);
-    make_deltas(&f.from);
+    test_repo_make_deltas(f.from.repo);
     ck_assert_uint_ge(count_deltas(&f.from), 10);
     TEST_OK(copy(&f, "image:1"));
     ck_assert_uint_eq(f.warnings, 0);
@@ -512,11 +434,11 @@ START_TEST(crossed_deltas_stay_decodable)
 {
     FIXTURE;
     take_two(&f);
-    make_deltas(&f.from);
+    test_repo_make_deltas(f.from.repo);
     write_files(&f, 1); /* the same in the destination, whole and as other deltas */
     test_scan_random(&f.source, "a", 50, 10000);
     take_on(&f, f.to.repo, "image:3");
-    make_deltas(&f.to);
+    test_repo_make_deltas(f.to.repo);
     TEST_OK(copy(&f, "image:1"));
     TEST_OK(copy(&f, "image:2"));
     ck_assert_uint_eq(f.warnings, 0);
@@ -596,7 +518,7 @@ START_TEST(the_destination_may_have_what_the_source_has_lost)
     take_two(&f);
     TEST_OK(copy(&f, "image:1"));
     struct ov_object pack = pack_of(&f.from, "image:1", OV_OBJECT_DATA_PACK);
-    condemn(&f.from, &pack);
+    test_repo_condemn(f.from.repo, &pack);
     TEST_OK(copy(&f, "image:2"));
     ck_assert(!f.result.is_damaged);
     ck_assert_uint_eq(read_everything(&f.to), 2);
@@ -608,7 +530,7 @@ START_TEST(what_is_missing_is_found_before_anything_travels)
     FIXTURE;
     take_two(&f);
     struct ov_object pack = pack_of(&f.from, "image:1", OV_OBJECT_DATA_PACK);
-    condemn(&f.from, &pack);
+    test_repo_condemn(f.from.repo, &pack);
     size_t objects = count_objects(&f.to);
     TEST_OK(copy(&f, "image:1"));
     ck_assert(f.result.is_damaged && strstr(f.result.problem.message, "is missing"));
@@ -620,7 +542,7 @@ START_TEST(deltas_whose_base_cannot_be_read_are_not_copied)
 {
     FIXTURE;
     take_two(&f);
-    make_deltas(&f.from);
+    test_repo_make_deltas(f.from.repo);
     OV_AUTO(ov_object_list_release) struct ov_object_list live = {0};
     TEST_OK(ov_state_objects(ov_repo_state(f.from.repo), OV_OBJECT_LIVE, &live, &test_error));
     for (size_t i = 0; i < live.count; i++) {
