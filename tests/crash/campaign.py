@@ -32,6 +32,7 @@ COMMANDS = {
         "repair index": ["{program}", "repair-index"],
         "repair log": ["{program}", "repair-log"],
         "repair packs": ["{program}", "repair-packs"],
+        "repair from": ["{program}", "repair-from", "{source}"],
         "read": ["{program}", "verify"],
         # Not in the programs for people:
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
@@ -59,6 +60,7 @@ COMMANDS = {
         "repair index": ["{program}", "--jobs", "1", "repair", "index"],
         "repair log": ["{program}", "--jobs", "1", "repair", "log"],
         "repair packs": ["{program}", "--jobs", "1", "repair", "packs"],
+        "repair from": ["{program}", "--jobs", "1", "repair", "--from", "{source}"],
         "read": ["{program}", "check"],
         "set tags": ["{driver}", "tags", "{name}", "{count}"],
         "condemn": ["{driver}", "condemn"],

@@ -13,14 +13,12 @@
  *   driver prune                    all that nothing needs, each pack in an entry of its own
  *   driver undo                     what the last entry did to snapshots and tags
  *   driver copy REPOSITORY NAME:TAG from another repository with the same key file
- *   driver repair-index
- *   driver repair-packs
  *   driver condemn                  condemns the packs that no snapshot lists
  *   driver condemn-blindly MS       the same, decided MS milliseconds before it commits, without
  *                                   another look: that breaks the rules and must be noticed
  *   driver drop                     drops what is condemned and deletes it
- *   driver undo                     undoes the last change of snapshots or tags
  *   driver repair-index, repair-log, repair-packs
+ *   driver repair-from DIR          gives up damaged packs, and heals what is missing from a tree
  *   driver verify                   reads everything and prints what there is
  *   driver objects                  prints packs and segments: state, type, name
  *
@@ -32,6 +30,7 @@
 #include "repo/copy.h"
 #include "repo/layout.h"
 #include "repo/prune.h"
+#include "repo/repair_from.h"
 #include "repo/repair_index.h"
 #include "repo/repair_log.h"
 #include "repo/repair_packs.h"
@@ -369,6 +368,28 @@ static enum ov_status repair_packs(struct driver *driver, struct ov_error *err)
     return OV_OK;
 }
 
+static enum ov_status repair_from(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_AUTO(ov_repair_from_result_release) struct ov_repair_from_result result = {0};
+    struct ov_repair_packs_result given_up;
+    const struct ov_repair_packs_options packs = {
+        .threads = (unsigned)number_of("CRASH_THREADS"),
+        .report = &driver->report,
+    };
+    const struct ov_repair_from_options options = {
+        .directory = driver->arguments[0],
+        .threads = packs.threads,
+        .report = &driver->report,
+    };
+    OV_TRY(open_repository(driver, &repo, err));
+    OV_TRY(ov_repair_packs(repo, &packs, &given_up, err));
+    OV_TRY(ov_repair_from(repo, &options, &result, err));
+    if (result.image_count)
+        return ov_fail(err, OV_ERR_CORRUPT, "what the source has was not healed");
+    return OV_OK;
+}
+
 static enum ov_status repair_log(struct driver *driver, struct ov_error *err)
 {
     OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
@@ -579,6 +600,7 @@ static const struct command {
     {"repair-index", 0, repair_index},
     {"repair-log", 0, repair_log},
     {"repair-packs", 0, repair_packs},
+    {"repair-from", 1, repair_from},
     {"verify", 0, verify},
     {"objects", 0, print_objects},
 };
