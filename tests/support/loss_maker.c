@@ -1,5 +1,8 @@
 #include "tests/support/loss_maker.h"
 
+#include "repo/snapshot_load.h"
+#include "repo/texts.h"
+#include "tests/support/batch_maker.h"
 #include "tests/support/log_maker.h"
 #include "tests/support/memory_backend.h"
 #include "tests/support/support.h"
@@ -84,11 +87,11 @@ void test_loss_commit(struct test_loss *loss)
     open_writer(loss);
 }
 
-static enum ov_status condemn(void *context, const struct ov_state *state,
-                              struct ov_log_entry *entry, struct ov_error *err)
+enum ov_status test_plan_condemn_all(void *context, const struct ov_state *state,
+                                     struct ov_log_entry *entry, struct ov_error *err)
 {
     const size_t *before = context;
-    for (size_t i = *before; i < state->object_count; i++) {
+    for (size_t i = before ? *before : 0; i < state->object_count; i++) {
         const struct ov_state_object *o = &state->objects[i];
         if (o->object.type != OV_OBJECT_SEGMENT && o->state == OV_OBJECT_LIVE)
             OV_TRY(ov_object_list_add(&entry->condemned, &o->object, err));
@@ -96,8 +99,8 @@ static enum ov_status condemn(void *context, const struct ov_state *state,
     return OV_OK;
 }
 
-static enum ov_status drop(void *context, const struct ov_state *state, struct ov_log_entry *entry,
-                           struct ov_error *err)
+enum ov_status test_plan_drop_all(void *context, const struct ov_state *state,
+                                  struct ov_log_entry *entry, struct ov_error *err)
 {
     (void)context;
     for (size_t i = 0; i < state->object_count; i++) {
@@ -112,8 +115,10 @@ static enum ov_status drop(void *context, const struct ov_state *state, struct o
 static void give_up(struct test_loss *loss, size_t before)
 {
     uint64_t base = ov_repo_state(loss->repo)->number;
-    TEST_OK(ov_txlog_commit(loss->repo->log, base, "test", condemn, &before, &test_error));
-    TEST_OK(ov_txlog_commit(loss->repo->log, base + 1, "test", drop, NULL, &test_error));
+    TEST_OK(ov_txlog_commit(loss->repo->log, base, "test", test_plan_condemn_all, &before,
+                            &test_error));
+    TEST_OK(
+        ov_txlog_commit(loss->repo->log, base + 1, "test", test_plan_drop_all, NULL, &test_error));
     open_writer(loss);
 }
 
@@ -136,4 +141,103 @@ void test_loss_build(struct test_loss *loss, void (*build)(void *context), void 
     }
     build_once(loss, false, build, context);
     test_loss_commit(loss);
+}
+
+/* ---- Snapshots ---- */
+
+static void fill(struct ov_scan_batch *batch, unsigned variant)
+{
+    char name[20];
+    test_batch_enter(batch, "");
+    struct ov_found *found = test_batch_add(batch, OV_FOUND_OBJECT, OV_NODE_REGULAR, "large");
+    TEST_EXTENTS(batch, found, 7, 5000, -70000, 6000);
+    test_found_holes(batch, found, 5000, 2);
+    test_batch_enter(batch, "shared");
+    for (size_t i = 0; i < 40; i++) {
+        snprintf(name, sizeof(name), "file%zu", i + 100);
+        test_batch_small(batch, name, name);
+    }
+    test_batch_leave(batch);
+    snprintf(name, sizeof(name), "variant%u", variant);
+    test_batch_small(batch, name, name);
+    test_batch_leave(batch);
+}
+
+/* What test_loss_build() calls. */
+struct making {
+    struct test_loss *loss;
+    unsigned variant;
+    struct ov_snapshot snapshot;
+    struct ov_id id;
+};
+
+static void describe(struct making *making)
+{
+    static const struct ov_label labels[] = {{"a", "b"}};
+    struct ov_snapshot *s = &making->snapshot;
+    char name[20];
+    snprintf(name, sizeof(name), "app:%u", making->variant);
+    s->time = 1000 + making->variant;
+    TEST_OK(ov_text_copy(name, &s->name, &test_error));
+    TEST_OK(ov_text_copy("builder", &s->host, &test_error));
+    TEST_OK(ov_labels_copy(labels, 1, &s->labels, &test_error));
+    s->label_count = 1;
+}
+
+static void build_snapshot(void *context)
+{
+    struct making *making = context;
+    OV_AUTO(ov_tree_builder_close_auto) struct ov_tree_builder *builder = NULL;
+    OV_AUTO(test_batch_release) struct ov_scan_batch batch = {0};
+    OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
+    const struct ov_tree_builder_options options = {
+        .store = test_loss_store(making->loss),
+        .keep_side = true,
+    };
+    struct ov_snapshot *s = &making->snapshot;
+    ov_snapshot_release(s);
+    fill(&batch, making->variant);
+    TEST_OK(ov_tree_builder_open(&options, &builder, &test_error));
+    TEST_OK(ov_tree_builder_add(builder, &batch, &test_error));
+    TEST_OK(ov_tree_builder_finish(builder, &s->tree, &s->side, &test_error));
+    s->counts = *ov_tree_builder_counts(builder);
+    describe(making);
+    TEST_OK(ov_snapshot_encode(s, &bytes, &test_error));
+    s->side = (struct ov_sequence){0}; /* it lies in the builder */
+    making->id = test_loss_put(making->loss, OV_KIND_SNAPSHOT, ov_buf_view(&bytes));
+}
+
+void test_loss_snapshot(struct test_loss *loss, unsigned variant, struct ov_snapshot_record *record)
+{
+    struct making making = {.loss = loss, .variant = variant};
+    test_loss_build(loss, build_snapshot, &making);
+    TEST_OK(ov_snapshot_record_of(&making.snapshot, &making.id, record, &test_error));
+    ov_snapshot_release(&making.snapshot);
+}
+
+static enum ov_status plan_enter(void *context, const struct ov_state *state,
+                                 struct ov_log_entry *entry, struct ov_error *err)
+{
+    const struct ov_snapshot_record *record = context;
+    (void)state;
+    OV_TRY(ov_log_entry_add_snapshot(entry, record, err));
+    return ov_log_entry_set_tag(entry, record->name, &record->id, err);
+}
+
+void test_loss_enter(struct test_loss *loss, const struct ov_snapshot_record *record)
+{
+    TEST_OK(ov_txlog_commit(loss->repo->log, ov_repo_state(loss->repo)->number, "test", plan_enter,
+                            (void *)(uintptr_t)record, &test_error));
+}
+
+/* ---- Others ---- */
+
+void test_loss_elsewhere(struct test_loss *loss, ov_plan_fn *what, void *context)
+{
+    struct ov_txlog_options options = {0};
+    struct ov_txlog *log;
+    TEST_OK(ov_txlog_open(loss->memory, &loss->repo->config, loss->repo->keyring, &options, &log,
+                          &test_error));
+    TEST_OK(ov_txlog_commit(log, ov_txlog_state(log)->number, "other", what, context, &test_error));
+    ov_txlog_close(log);
 }

@@ -38,4 +38,28 @@ void test_loss_build(struct test_loss *loss, void (*build)(void *context), void 
 /* Commits what the writer has stored, and opens a new one. */
 void test_loss_commit(struct test_loss *loss);
 
+/* ---- Snapshots ---- */
+
+/*
+ * Builds a tree and a snapshot object: "app:N", of the host "builder", with a label, taken at 1000
+ * + N. In it are "large" of two chunks, "shared" with 40 files, and "variantN". The record is not
+ * committed; release it.
+ */
+void test_loss_snapshot(struct test_loss *loss, unsigned variant,
+                        struct ov_snapshot_record *record);
+
+/* Commits a record, and the tag of its name. */
+void test_loss_enter(struct test_loss *loss, const struct ov_snapshot_record *record);
+
+/* ---- Others ---- */
+
+/* Another client commits an entry. */
+void test_loss_elsewhere(struct test_loss *loss, ov_plan_fn *plan, void *context);
+
+/* Plans for it: of all packs. */
+enum ov_status test_plan_condemn_all(void *context, const struct ov_state *state,
+                                     struct ov_log_entry *entry, struct ov_error *err);
+enum ov_status test_plan_drop_all(void *context, const struct ov_state *state,
+                                  struct ov_log_entry *entry, struct ov_error *err);
+
 #endif

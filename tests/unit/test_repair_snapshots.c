@@ -4,8 +4,6 @@
 #include "repo/repair_snapshots.h"
 #include "repo/rewrite.h"
 #include "repo/snapshot_load.h"
-#include "repo/texts.h"
-#include "tests/support/batch_maker.h"
 #include "tests/support/failing_alloc.h"
 #include "tests/support/loss_maker.h"
 #include "tests/support/memory_backend.h"
@@ -16,9 +14,7 @@
 
 struct fixture {
     struct test_loss loss;
-    struct ov_snapshot snapshot; /* that is being made */
-    struct ov_snapshot_record record;
-    unsigned variant; /* of its tree */
+    struct ov_snapshot_record record; /* of the last snapshot that was made */
     struct ov_repair_snapshots_options options;
     struct ov_repair_snapshots_result result;
     struct ov_rewrite_result rewritten;
@@ -45,7 +41,6 @@ static void free_fixture(struct fixture *f)
 {
     ov_repair_snapshots_result_release(&f->result);
     ov_rewrite_result_release(&f->rewritten);
-    ov_snapshot_release(&f->snapshot);
     ov_snapshot_record_release(&f->record);
     test_loss_release(&f->loss);
     ov_buf_release(&f->warnings);
@@ -57,79 +52,12 @@ static void free_fixture(struct fixture *f)
 
 /* ---- Snapshots ---- */
 
-static void add_shared(struct ov_scan_batch *batch)
-{
-    test_batch_enter(batch, "shared");
-    for (size_t i = 0; i < 40; i++) {
-        char name[20];
-        snprintf(name, sizeof(name), "file%zu", i + 100);
-        test_batch_small(batch, name, name);
-    }
-    test_batch_leave(batch);
-}
-
-static void fill(struct fixture *f, struct ov_scan_batch *batch)
-{
-    char name[20];
-    snprintf(name, sizeof(name), "variant%u", f->variant);
-    test_batch_enter(batch, "");
-    struct ov_found *found = test_batch_add(batch, OV_FOUND_OBJECT, OV_NODE_REGULAR, "large");
-    TEST_EXTENTS(batch, found, 7, 5000, -70000, 6000);
-    test_found_holes(batch, found, 5000, 2);
-    add_shared(batch);
-    test_batch_small(batch, name, name);
-    test_batch_leave(batch);
-}
-
-/* A tree, and a snapshot of it. */
-static void build(void *context)
-{
-    struct fixture *f = context;
-    OV_AUTO(ov_tree_builder_close_auto) struct ov_tree_builder *builder = NULL;
-    OV_AUTO(test_batch_release) struct ov_scan_batch batch = {0};
-    OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
-    static const struct ov_label labels[] = {{"a", "b"}};
-    const struct ov_tree_builder_options options = {
-        .store = test_loss_store(&f->loss),
-        .keep_side = true,
-    };
-    struct ov_snapshot *s = &f->snapshot;
-    char name[20];
-    ov_snapshot_release(s);
-    ov_snapshot_record_release(&f->record);
-    fill(f, &batch);
-    TEST_OK(ov_tree_builder_open(&options, &builder, &test_error));
-    TEST_OK(ov_tree_builder_add(builder, &batch, &test_error));
-    TEST_OK(ov_tree_builder_finish(builder, &s->tree, &s->side, &test_error));
-    s->counts = *ov_tree_builder_counts(builder);
-    s->time = 1000 + f->variant;
-    snprintf(name, sizeof(name), "app:%u", f->variant);
-    TEST_OK(ov_text_copy(name, &s->name, &test_error));
-    TEST_OK(ov_text_copy("builder", &s->host, &test_error));
-    TEST_OK(ov_labels_copy(labels, 1, &s->labels, &test_error));
-    s->label_count = 1;
-    TEST_OK(ov_snapshot_encode(s, &bytes, &test_error));
-    s->side = (struct ov_sequence){0};
-    struct ov_id id = test_loss_put(&f->loss, OV_KIND_SNAPSHOT, ov_buf_view(&bytes));
-    TEST_OK(ov_snapshot_record_of(s, &id, &f->record, &test_error));
-}
-
-static enum ov_status plan(void *context, const struct ov_state *state, struct ov_log_entry *entry,
-                           struct ov_error *err)
-{
-    struct fixture *f = context;
-    (void)state;
-    OV_TRY(ov_log_entry_add_snapshot(entry, &f->record, err));
-    return ov_log_entry_set_tag(entry, f->record.name, &f->record.id, err);
-}
-
 /* app:N, of which all is lost that f->loss says. */
 static void make(struct fixture *f, unsigned variant)
 {
-    f->variant = variant;
-    test_loss_build(&f->loss, build, f);
-    uint64_t base = ov_repo_state(f->loss.repo)->number;
-    TEST_OK(ov_txlog_commit(f->loss.repo->log, base, "test", plan, f, &test_error));
+    ov_snapshot_record_release(&f->record);
+    test_loss_snapshot(&f->loss, variant, &f->record);
+    test_loss_enter(&f->loss, &f->record);
 }
 
 static const struct ov_id *tagged(struct fixture *f, const char *name)
@@ -325,19 +253,6 @@ END_TEST
 
 /* ---- Others at work ---- */
 
-/* A second client on the same storage. */
-static void commit_elsewhere(struct fixture *f, ov_plan_fn *what, void *context)
-{
-    struct ov_repo other = *f->loss.repo;
-    struct ov_txlog_options options = {0};
-    other.backend = f->loss.memory;
-    TEST_OK(ov_txlog_open(other.backend, &other.config, other.keyring, &options, &other.log,
-                          &test_error));
-    TEST_OK(ov_txlog_commit(other.log, ov_txlog_state(other.log)->number, "other", what, context,
-                            &test_error));
-    ov_txlog_close(other.log);
-}
-
 static void before_create(void *context, const char *name)
 {
     struct fixture *f = context;
@@ -379,7 +294,7 @@ static enum ov_status plan_move_tag(void *context, const struct ov_state *state,
 
 static void move_tag(struct fixture *f)
 {
-    commit_elsewhere(f, plan_move_tag, NULL);
+    test_loss_elsewhere(&f->loss, plan_move_tag, NULL);
 }
 
 /* The tag that was meant moves to another snapshot: that one is rewritten then. */
@@ -413,7 +328,7 @@ static enum ov_status plan_forget(void *context, const struct ov_state *state,
 
 static void forget(struct fixture *f)
 {
-    commit_elsewhere(f, plan_forget, NULL);
+    test_loss_elsewhere(&f->loss, plan_forget, NULL);
 }
 
 START_TEST(what_is_forgotten_meanwhile_does_not_come_back)
@@ -433,29 +348,15 @@ START_TEST(what_is_forgotten_meanwhile_does_not_come_back)
 }
 END_TEST
 
-static enum ov_status plan_condemn(void *context, const struct ov_state *state,
-                                   struct ov_log_entry *entry, struct ov_error *err)
-{
-    bool drops = context != NULL;
-    for (size_t i = 0; i < state->object_count; i++) {
-        const struct ov_state_object *o = &state->objects[i];
-        if (o->object.type == OV_OBJECT_SEGMENT ||
-            o->state != (drops ? OV_OBJECT_CONDEMNED : OV_OBJECT_LIVE))
-            continue;
-        OV_TRY(ov_object_list_add(drops ? &entry->dropped : &entry->condemned, &o->object, err));
-    }
-    return OV_OK;
-}
-
 static void condemn_all(struct fixture *f)
 {
-    commit_elsewhere(f, plan_condemn, NULL);
+    test_loss_elsewhere(&f->loss, test_plan_condemn_all, NULL);
 }
 
 static void drop_all(struct fixture *f)
 {
     condemn_all(f);
-    commit_elsewhere(f, plan_condemn, f);
+    test_loss_elsewhere(&f->loss, test_plan_drop_all, NULL);
 }
 
 /* What a new snapshot relies on is revived by its entry; what is gone for good is noticed. */
