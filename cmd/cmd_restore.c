@@ -30,7 +30,8 @@ static void add_unset(char *out, size_t size, uint64_t count, const char *what)
 }
 
 /* What is not as it should be, on standard error. */
-static void note_problems(struct ov_session *session, const struct ov_restore_result *result)
+static void note_problems(struct ov_session *session, const struct ov_snapshot_record *snapshot,
+                          const struct ov_restore_result *result)
 {
     const struct ov_restore_unset *unset = &result->unset;
     char list[300] = "";
@@ -38,6 +39,10 @@ static void note_problems(struct ov_session *session, const struct ov_restore_re
         ov_session_note(session, "nothing was restored: %s",
                         args.excludes.count ? "no path is chosen by --include and --exclude"
                                             : "no path matches --include");
+    if (snapshot->errors)
+        ov_session_note(session, "the image lacks %s %s: not read when it was made, or lost since",
+                        ov_text_of_count(snapshot->errors).text,
+                        ov_plural(snapshot->errors, "path", "paths"));
     if (result->errors)
         ov_session_note(session, "%s %s could not be restored",
                         ov_text_of_count(result->errors).text,
@@ -128,7 +133,8 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     OV_AUTO(ov_patterns_release) struct ov_patterns includes = {0};
     OV_AUTO(ov_patterns_release) struct ov_patterns excludes = {0};
     OV_AUTO(ov_buf_release) struct ov_buf path = {0};
-    const struct ov_snapshot_record *snapshot;
+    OV_AUTO(ov_snapshot_record_release) struct ov_snapshot_record snapshot = {0};
+    const struct ov_snapshot_record *found;
     struct ov_restore_result result = {0};
     OV_TRY(ov_pattern_arguments(session, &args.includes, NULL, &includes, err));
     OV_TRY(ov_pattern_arguments(session, &args.excludes, NULL, &excludes, err));
@@ -137,7 +143,8 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
     if (args.path)
         OV_TRY(ov_path_argument(session, args.path, &path, err));
     OV_TRY(ov_session_open(session, err));
-    OV_TRY(ov_image_argument(session, argv[0], &snapshot, NULL, err));
+    OV_TRY(ov_image_argument(session, argv[0], &found, NULL, err));
+    OV_TRY(ov_snapshot_record_copy(found, &snapshot, err)); /* the log may be read again */
     const struct ov_restore_options options = {
         .path = argv[1],
         .subdirectory = ov_buf_view(&path),
@@ -152,14 +159,14 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
         .report = &session->report,
     };
     double start = ov_clock();
-    OV_TRY(ov_restore(session->repo, &snapshot->id, &options, &result, err));
+    OV_TRY(ov_restore(session->repo, &snapshot.id, &options, &result, err));
     double seconds = ov_clock() - start;
     ov_session_end_progress(session);
     if (ov_globals.is_json)
-        OV_TRY(print_json(&result, snapshot, argv[1], seconds, err));
+        OV_TRY(print_json(&result, &snapshot, argv[1], seconds, err));
     else
-        print_text(session, &result, snapshot, argv[1], seconds);
-    note_problems(session, &result);
+        print_text(session, &result, &snapshot, argv[1], seconds);
+    note_problems(session, &snapshot, &result);
     const struct ov_verify_options check = {
         .path = argv[1],
         .subdirectory = options.subdirectory,
@@ -168,7 +175,7 @@ static enum ov_status run(struct ov_session *session, int argc, char **argv, str
         .threads = options.threads,
         .report = &session->report,
     };
-    return args.verify ? verify(session, snapshot, &check, err) : OV_OK;
+    return args.verify ? verify(session, &snapshot, &check, err) : OV_OK;
 }
 
 static const char *const overwrite_choices[] = {

@@ -33,6 +33,7 @@ const struct ov_command *const ov_commands[] = {
     &ov_command_stats,
     &ov_command_check,
     &ov_command_repair,
+    &ov_command_recover,
     &ov_command_prune,
     &ov_command_key,
     /* Other */
@@ -66,8 +67,8 @@ const struct ov_option ov_global_options[] = {
     OV_FLAG(0, "json", &ov_globals.is_json, "print JSON, one object per line"),
     OV_FLAG('q', "quiet", &ov_globals.is_quiet, "print neither summaries nor progress"),
     OV_COUNT('v', "verbose", &ov_globals.verbosity,
-             "name each file that snapshot finds new or changed, that restore writes, or rewrite "
-             "leaves out"),
+             "name each file that snapshot finds new or changed, restore writes, or rewrite leaves "
+             "out, and what recover cannot bring back"),
     OV_CHOICE(0, "color", "WHEN", &ov_globals.color, color_choices,
               "use colours auto (on terminals), always or never"),
     OV_FLAG('h', "help", &ov_globals.wants_help, "print help for the command and stop"),
@@ -104,7 +105,6 @@ static const char *advice_on(const char *name)
         {{"mount"},
          "mounting is not there yet: 'ociv2 ls', 'find' and 'dump' look into images, 'ociv2 "
          "restore' writes them out"},
-        {{"recover"}, "this is not there yet"},
         {{"sync", "mirror", "replicate"},
          "'ociv2 copy' copies images between repositories, and only what is missing"},
         {{"rm", "rmi", "delete"},

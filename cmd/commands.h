@@ -24,6 +24,7 @@ extern const struct ov_command ov_command_key;
 extern const struct ov_command ov_command_log;
 extern const struct ov_command ov_command_ls;
 extern const struct ov_command ov_command_prune;
+extern const struct ov_command ov_command_recover;
 extern const struct ov_command ov_command_repair;
 extern const struct ov_command ov_command_restore;
 extern const struct ov_command ov_command_rewrite;

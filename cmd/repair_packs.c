@@ -85,8 +85,10 @@ static void print_losses(const struct ov_session *session,
     if (!result->lost_chunks && !result->unlisted)
         return;
     ov_session_say(session,
-                   "Next: 'ociv2 check' names the images that lack them. 'ociv2 snapshot'");
-    ov_session_say(session, "or 'ociv2 import' of what they were made of stores them again.");
+                   "Next: 'ociv2 check' names the images that lack them. Storing them again");
+    ov_session_say(session,
+                   "with 'ociv2 snapshot' or 'import', or 'ociv2 repair --from' a place that");
+    ov_session_say(session, "has them, heals all; else 'ociv2 repair snapshots' keeps the rest.");
 }
 
 static void print_text(const struct ov_session *session,

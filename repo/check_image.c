@@ -53,7 +53,25 @@ struct recipe_check {
     struct image_check *image;
     struct ov_tree_finder finder;
     struct check_loss loss;
+    struct ov_hasher contents; /* of the files that it names, as they are identified */
 };
+
+static struct ov_id sequence_id(const struct ov_sequence *sequence)
+{
+    struct ov_id id = sequence->top;
+    if (!sequence->is_table)
+        ov_hash(NULL, sequence->items.data, sequence->items.len, &id);
+    return id;
+}
+
+static struct ov_id contents_id(const struct ov_node *node)
+{
+    struct ov_id id;
+    if (node->contents.len == 0)
+        return sequence_id(&node->extents);
+    ov_hash(NULL, node->contents.data, node->contents.len, &id);
+    return id;
+}
 
 static enum ov_status check_item(struct recipe_check *recipe, const struct ov_recipe_item *item,
                                  struct ov_error *err)
@@ -67,6 +85,8 @@ static enum ov_status check_item(struct recipe_check *recipe, const struct ov_re
     if (node.kind != OV_NODE_REGULAR || node.size != item->length)
         return ov_fail(err, OV_ERR_CORRUPT, "%.*s is no file of %llu bytes", (int)item->path.len,
                        (const char *)item->path.data, (unsigned long long)item->length);
+    struct ov_id id = contents_id(&node);
+    ov_hasher_update(&recipe->contents, id.bytes, OV_ID_SIZE);
     return OV_OK;
 }
 
@@ -83,13 +103,16 @@ static void release_recipe(struct recipe_check *recipe)
     ov_tree_finder_release(&recipe->finder);
 }
 
+/* contents: what identifies the contents of all files that the recipe names. */
 static enum ov_status check_recipe(struct image_check *c, const struct ov_layer_record *layer,
-                                   const char *what, struct ov_error *err)
+                                   const char *what, struct ov_id *contents, struct ov_error *err)
 {
-    OV_AUTO(release_recipe) struct recipe_check recipe = {c, {.tree = c->tree}, {0}};
+    OV_AUTO(release_recipe) struct recipe_check recipe = {.image = c, .finder = {.tree = c->tree}};
     struct ov_error problem;
+    ov_hasher_init(&recipe.contents);
     enum ov_status status =
         ov_recipe_for_each(c->check->objects, layer, visit_item, &recipe, &problem);
+    ov_hasher_final(&recipe.contents, contents);
     return tell(c, what, status, &recipe.loss, &problem, err);
 }
 
@@ -123,15 +146,12 @@ static enum ov_status check_digest(struct image_check *c, const struct ov_layer_
     return OV_OK;
 }
 
-/* What an archive is made of: the recipe, and the tree that it names files of. */
-static struct ov_map_key archive_key(const struct image_check *c,
-                                     const struct ov_layer_record *layer)
+/* What certain bytes are made of, and the digest that they should have. */
+static struct ov_map_key key_of(const struct ov_id *part, const struct ov_sequence *sequence,
+                                const char *digest)
 {
-    const struct ov_sequence *recipe = &layer->recipe.sequence;
-    struct ov_id parts[3] = {c->tree->id, recipe->top}, hash;
-    if (!recipe->is_table)
-        ov_hash(NULL, recipe->items.data, recipe->items.len, &parts[1]);
-    ov_hash(NULL, layer->diff_id, strlen(layer->diff_id), &parts[2]);
+    struct ov_id parts[3] = {*part, sequence_id(sequence)}, hash;
+    ov_hash(NULL, digest, strlen(digest), &parts[2]);
     ov_hash(NULL, parts, sizeof(parts), &hash);
     return (struct ov_map_key){ov_load64(hash.bytes), ov_load64(hash.bytes + 8)};
 }
@@ -142,22 +162,49 @@ static bool is_whole(const struct image_check *c)
     return c->check->result->damages == c->damages && !c->check->is_gone;
 }
 
-static enum ov_status check_layer(struct image_check *c, const struct ov_layer_record *layer,
-                                  const char *what, struct ov_error *err)
+/* The same bytes give the same digest: once is enough, and then it is remembered. */
+static enum ov_status check_digest_once(struct image_check *c, const struct ov_layer_record *layer,
+                                        bool is_blob, struct ov_map_key key, const char *what,
+                                        struct ov_error *err)
 {
     struct ov_error problem;
     uint64_t ignored;
-    OV_TRY(check_stream(c, &layer->blob, what, err));
-    if (layer->blob.size && c->check->has_read_all && is_whole(c))
-        OV_TRY(tell(c, what, check_digest(c, layer, true, &problem), NULL, &problem, err));
-    if (ov_sequence_is_empty(&layer->recipe.sequence))
+    if (!c->check->has_read_all || !is_whole(c) || ov_map_get(c->seen, key, &ignored))
         return OV_OK;
-    const struct ov_map_key key = archive_key(c, layer);
+    enum ov_status status = check_digest(c, layer, is_blob, &problem);
+    OV_TRY(tell(c, what, status, NULL, &problem, err));
+    return status >= 0 ? ov_map_put(c->seen, key, 0, err) : OV_OK;
+}
+
+static enum ov_status check_blob(struct image_check *c, const struct ov_layer_record *layer,
+                                 const char *what, struct ov_error *err)
+{
+    static const struct ov_id none;
+    OV_TRY(check_stream(c, &layer->blob, what, err));
+    /* Short ones lie in the snapshot itself. */
+    struct ov_id inlined = none;
+    if (layer->blob.contents.len)
+        ov_hash(NULL, layer->blob.contents.data, layer->blob.contents.len, &inlined);
+    return check_digest_once(
+        c, layer, true, key_of(&inlined, &layer->blob.extents.sequence, layer->digest), what, err);
+}
+
+static enum ov_status check_layer(struct image_check *c, const struct ov_layer_record *layer,
+                                  const char *what, struct ov_error *err)
+{
+    const struct ov_sequence *recipe = &layer->recipe.sequence;
+    struct ov_id contents;
+    uint64_t ignored;
+    if (layer->blob.size)
+        OV_TRY(check_blob(c, layer, what, err));
+    if (ov_sequence_is_empty(recipe))
+        return OV_OK;
+    const struct ov_map_key key = key_of(&c->tree->id, recipe, layer->diff_id);
     if (ov_map_get(c->seen, key, &ignored))
         return OV_OK;
-    OV_TRY(check_recipe(c, layer, what, err));
-    if (c->check->has_read_all && is_whole(c))
-        OV_TRY(tell(c, what, check_digest(c, layer, false, &problem), NULL, &problem, err));
+    OV_TRY(check_recipe(c, layer, what, &contents, err));
+    OV_TRY(
+        check_digest_once(c, layer, false, key_of(&contents, recipe, layer->diff_id), what, err));
     return is_whole(c) ? ov_map_put(c->seen, key, 0, err) : OV_OK;
 }
 

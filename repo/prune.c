@@ -451,14 +451,25 @@ static enum ov_status drop(struct prune *p, struct ov_error *err)
     return OV_OK;
 }
 
+static bool is_reserve_whole(struct ov_backend *backend)
+{
+    OV_AUTO(ov_buf_release) struct ov_buf file = {0};
+    struct ov_error ignored;
+    struct ov_header header;
+    struct ov_bytes body;
+    return ov_backend_read_all(backend, OV_PATH_RESERVE, 2 * OV_RESERVE_SIZE, &file, &ignored) >=
+               0 &&
+           ov_file_open(ov_buf_view(&file), OV_FILE_RESERVE, OV_PATH_RESERVE, &header, &body, NULL,
+                        &ignored) >= 0 &&
+           body.len == OV_RESERVE_SIZE;
+}
+
 /* The space that the next prune may need. */
 static void refill_reserve(struct prune *p)
 {
     struct ov_error problem;
-    uint64_t size;
-    struct ov_backend *backend = p->repo->backend;
-    if (backend->ops->size(backend, OV_PATH_RESERVE, &size, &problem) == OV_ERR_NOT_FOUND &&
-        ov_repo_write_reserve(backend, &problem) < 0)
+    if (!is_reserve_whole(p->repo->backend) &&
+        ov_repo_write_reserve(p->repo->backend, &problem) < 0)
         ov_report_warn(p->options->report, NULL, &problem);
 }
 

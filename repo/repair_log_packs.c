@@ -11,6 +11,8 @@
 struct found {
     struct ov_snapshot_record record;
     char platform_tag[OV_PLATFORM_TAG_SIZE]; /* empty: of no platform */
+    bool has_index;
+    struct ov_id index; /* of the bytes of the image index that it was one of */
 };
 
 /* What is put together. */
@@ -258,6 +260,21 @@ static enum ov_status make_index(struct recovery *v, struct ov_error *err)
 
 /* ---- Snapshots that only packs know ---- */
 
+/* Which index it was: equal bytes are stored alike. */
+static void note_index(const struct ov_stored_stream *index, struct found *found)
+{
+    const struct ov_sequence *extents = &index->extents.sequence;
+    found->has_index = index->size > 0;
+    if (!found->has_index)
+        return;
+    if (index->contents.len)
+        ov_hash(NULL, index->contents.data, index->contents.len, &found->index);
+    else if (extents->is_table)
+        found->index = extents->top;
+    else
+        ov_hash(NULL, extents->items.data, extents->items.len, &found->index);
+}
+
 /* Errors: CORRUPT (something of it is missing), and others. */
 static enum ov_status make_record(struct recovery *v, struct ov_closure *closure,
                                   const struct ov_id *id, struct found *found, struct ov_error *err)
@@ -269,6 +286,7 @@ static enum ov_status make_record(struct recovery *v, struct ov_closure *closure
     OV_TRY(ov_snapshot_record_of(&snapshot, id, record, err));
     OV_TRY(ov_closure_packs(closure, id, &record->packs, &record->pack_count, err));
     const struct ov_snapshot_image *image = &snapshot.image;
+    note_index(&image->index, found);
     if (!record->name || !image->os)
         return OV_OK;
     snprintf(platform.os, sizeof(platform.os), "%s", image->os);
@@ -351,35 +369,45 @@ static enum ov_status find_snapshots(struct recovery *v, struct ov_error *err)
 
 /* ---- Tags ---- */
 
-static bool is_of_one_time(const struct ov_snapshot_record *a, const struct ov_snapshot_record *b)
-{
-    return a->time == b->time && a->time_ns == b->time_ns;
-}
-
 static bool is_newer(const struct ov_snapshot_record *a, const struct ov_snapshot_record *b)
 {
     return a->time != b->time ? a->time > b->time : a->time_ns > b->time_ns;
 }
 
-/*
- * Each name belongs to the newest snapshot that was made under it, where one was found. The
- * platforms of an image have one name and one time: the first one found has the tag, and the others
- * theirs.
- */
-static enum ov_status set_tag(struct ov_state *out, const struct found *found, struct ov_error *err)
+static bool has_name_of(const struct found *a, const struct found *b)
 {
-    const struct ov_snapshot_record *record = &found->record;
-    const struct ov_tag_setting *tag = record->name ? ov_state_tag(out, record->name) : NULL;
-    const struct ov_snapshot_record *now = tag ? ov_state_snapshot(out, &tag->snapshot) : NULL;
-    if (!record->name)
+    return a->record.name && b->record.name && strcmp(a->record.name, b->record.name) == 0;
+}
+
+/* Made of one image, for another platform each. */
+static bool are_siblings(const struct found *a, const struct found *b)
+{
+    return has_name_of(a, b) && a->has_index && b->has_index && ov_id_equal(&a->index, &b->index) &&
+           strcmp(a->platform_tag, b->platform_tag) != 0;
+}
+
+/*
+ * Each name belongs to the newest snapshot that was made under it, where one was found; of the
+ * platforms of an image to the one that was stored first, and the others have tags of their own.
+ */
+static enum ov_status set_tag(const struct recovery *v, size_t newest, struct ov_state *out,
+                              struct ov_error *err)
+{
+    const struct found *found = &v->found[newest];
+    const struct ov_tag_setting *tag =
+        found->record.name ? ov_state_tag(out, found->record.name) : NULL;
+    size_t first = newest;
+    if (!found->record.name ||
+        (tag && !is_newer(&found->record, ov_state_snapshot(out, &tag->snapshot))))
         return OV_OK;
-    if (!now || is_newer(record, now))
-        return ov_state_set_tag(out, record->name, &record->id, err);
-    bool is_sibling = now->name && strcmp(now->name, record->name) == 0 &&
-                      is_of_one_time(record, now) && *found->platform_tag;
-    return is_sibling && !ov_state_tag(out, found->platform_tag)
-               ? ov_state_set_tag(out, found->platform_tag, &record->id, err)
-               : OV_OK;
+    for (size_t i = newest; i-- > 0;)
+        first = are_siblings(&v->found[i], found) ? i : first;
+    for (size_t i = first + 1; i <= newest; i++) {
+        const struct found *other = &v->found[i];
+        if (are_siblings(other, &v->found[first]) && *other->platform_tag)
+            OV_TRY(ov_state_set_tag(out, other->platform_tag, &other->record.id, err));
+    }
+    return ov_state_set_tag(out, found->record.name, &v->found[first].record.id, err);
 }
 
 static enum ov_status set_tags(const struct recovery *v, struct ov_state *out, struct ov_error *err)
@@ -389,8 +417,13 @@ static enum ov_status set_tags(const struct recovery *v, struct ov_state *out, s
         if (ov_state_snapshot(out, &tag->snapshot))
             OV_TRY(ov_state_set_tag(out, tag->name, &tag->snapshot, err));
     }
-    for (size_t i = 0; i < v->found_count; i++)
-        OV_TRY(set_tag(out, &v->found[i], err));
+    for (size_t i = 0; i < v->found_count; i++) { /* by time, ascending */
+        bool is_newest = true;
+        for (size_t k = i + 1; k < v->found_count && is_newest; k++)
+            is_newest = !has_name_of(&v->found[i], &v->found[k]);
+        if (is_newest)
+            OV_TRY(set_tag(v, i, out, err));
+    }
     return OV_OK;
 }
 

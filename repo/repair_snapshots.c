@@ -178,9 +178,8 @@ static enum ov_status remember_snapshot(const struct ov_snapshot_record *record,
     OV_TRY(ov_text_copy(record->name, &out->name, err));
     OV_TRY(ov_text_copy(record->host, &out->host, err));
     OV_TRY(ov_text_copy(OV_PROGRAM, &out->program, err));
-    OV_TRY(ov_labels_copy(record->labels, record->label_count, &out->labels, err));
     out->label_count = record->label_count;
-    return OV_OK;
+    return ov_labels_copy(record->labels, record->label_count, &out->labels, err);
 }
 
 static enum ov_status load_snapshot(struct repair *r, const struct ov_snapshot_record *record,
@@ -287,6 +286,12 @@ static enum ov_status attempt(void *context, struct ov_error *err)
     r->result->count = r->chosen.count;
     for (size_t i = 0; i < r->chosen.count; i++)
         OV_TRY(look_into(r, i, err));
+    r->result->packs_are_damaged = ov_whole_met_damage(r->whole);
+    if (r->result->packs_are_damaged && r->result->repaired && r->options->forgets &&
+        !r->options->is_dry_run)
+        return ov_fail(err, OV_ERR_CORRUPT,
+                       "packs are damaged or missing, so nothing is forgotten, and nothing was "
+                       "changed");
     OV_TRY(ov_replacements_commit(&r->chosen, "repair snapshots", r->options->is_dry_run, err));
     take_tags(r);
     return OV_OK;

@@ -43,6 +43,7 @@ struct ov_repair_snapshots_result {
     size_t count;
     uint64_t repaired;
     uint64_t hopeless;
+    bool packs_are_damaged; /* so more could perhaps be saved */
     uint64_t stored_bytes;
 };
 

@@ -28,11 +28,11 @@ enum ov_status ov_snapshot_record_of(const struct ov_snapshot *s, const struct o
         .size = s->counts.bytes,
         .files = s->counts.files,
         .errors = s->counts.errors,
+        .label_count = s->label_count,
     };
     OV_TRY(ov_text_copy(s->name, &record.name, err));
     OV_TRY(ov_text_copy(s->host, &record.host, err));
     OV_TRY(ov_labels_copy(s->labels, s->label_count, &record.labels, err));
-    record.label_count = s->label_count;
     OV_TRY(ov_layer_keys_of_image(&s->image, &record.layers, &record.layer_count, err));
     *out = record;
     record = (struct ov_snapshot_record){0};

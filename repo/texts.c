@@ -86,18 +86,29 @@ void ov_labels_write(struct ov_writer *w, const struct ov_label *labels, size_t 
     }
 }
 
+static enum ov_status copy_labels(const struct ov_label *labels, size_t count, struct ov_label *out,
+                                  struct ov_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        OV_TRY(ov_text_copy(labels[i].key, &out[i].key, err));
+        OV_TRY(ov_text_copy(labels[i].value, &out[i].value, err));
+    }
+    return OV_OK;
+}
+
 enum ov_status ov_labels_copy(const struct ov_label *labels, size_t count, struct ov_label **out,
                               struct ov_error *err)
 {
     *out = NULL;
     if (count == 0)
         return OV_OK;
-    *out = calloc(count, sizeof(**out));
-    if (!*out)
+    struct ov_label *copy = calloc(count, sizeof(*copy));
+    if (!copy)
         return ov_fail_no_memory(err);
-    for (size_t i = 0; i < count; i++) {
-        OV_TRY(ov_text_copy(labels[i].key, &(*out)[i].key, err));
-        OV_TRY(ov_text_copy(labels[i].value, &(*out)[i].value, err));
-    }
-    return OV_OK;
+    enum ov_status status = copy_labels(labels, count, copy, err);
+    if (status < 0)
+        ov_labels_free(copy, count);
+    else
+        *out = copy;
+    return status;
 }

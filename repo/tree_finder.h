@@ -1,19 +1,20 @@
 /*
- * Finding many files of a tree by path, most of them in the order of the tree: the directory of the
- * last one stays open, and its next entry is tried first.
+ * Finding many files of a tree by path, most of them in the order of the tree: the directories on
+ * the way to the last one stay open, and their next entries are tried first.
  */
 #ifndef OV_REPO_TREE_FINDER_H
 #define OV_REPO_TREE_FINDER_H
 
 #include "repo/tree.h"
 
+struct ov_finder_directory;
+
 /* Begin with {.tree = tree}, which is borrowed; release with ov_tree_finder_release(). */
 struct ov_tree_finder {
     struct ov_tree *tree;
-    struct ov_buf directory; /* path of the open one */
-    struct ov_owned_node node;
-    struct ov_sequence_reader *reader;
-    bool is_open;
+    struct ov_buf path;               /* of the deepest open directory */
+    struct ov_finder_directory *open; /* from the root on */
+    size_t depth, capacity;
 };
 
 void ov_tree_finder_release(struct ov_tree_finder *finder);

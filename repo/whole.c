@@ -36,6 +36,7 @@ struct ov_whole {
     size_t chunk_count, chunk_capacity;
     struct ov_buf bytes, data;
     uint64_t steps;
+    bool met_damage;
 };
 
 static enum ov_status start_notes(struct ov_whole *w, struct ov_error *err)
@@ -95,6 +96,11 @@ static bool is_loss(enum ov_status status)
     return status == OV_ERR_CORRUPT;
 }
 
+bool ov_whole_met_damage(const struct ov_whole *w)
+{
+    return w->met_damage;
+}
+
 /* ---- Finding ---- */
 
 /* The copy of an object, with all that it is a delta of. Errors: CORRUPT (it is not there). */
@@ -137,6 +143,7 @@ static enum ov_status read_chunks(struct ov_whole *w, struct ov_error *err)
             *err = problem;
             return one;
         }
+        w->met_damage |= one < 0;
         if (w->index_number == w->repo->index_number &&
             find(w, OV_KIND_DATA, &w->chunks[i].id, &copy, &problem) == OV_OK)
             set(one < 0 ? w->broken : w->whole, copy);
@@ -165,6 +172,7 @@ enum ov_status ov_whole_has_data(struct ov_whole *w, const struct ov_id *id, boo
     if (*is_there && w->options.reads_data && !is_set(w->whole, copy)) {
         status = ov_objects_load(w->objects, OV_KIND_DATA, id, &w->data, &problem);
         *is_there = status >= 0;
+        w->met_damage |= is_loss(status);
         if (w->index_number == w->repo->index_number && (status >= 0 || is_loss(status)))
             set(status < 0 ? w->broken : w->whole, copy);
     }
@@ -207,7 +215,9 @@ static enum ov_status enter(struct ov_whole *w, enum ov_role role, const struct 
                        ov_kind_name(ov_role_kind(role)), ov_id_hex(id).text);
     OV_TRY(ov_array_grow(&w->stack, w->depth, &w->capacity, sizeof(*w->stack), err));
     w->stack[w->depth++] = (struct visit){role, *id, copy, w->child_count};
-    OV_TRY(ov_objects_load(w->objects, ov_role_kind(role), id, &w->bytes, err));
+    enum ov_status status = ov_objects_load(w->objects, ov_role_kind(role), id, &w->bytes, err);
+    w->met_damage |= is_loss(status);
+    OV_TRY(status);
     if (w->index_number != w->repo->index_number)
         return OV_OK; /* the log was read again: the notes fit no longer, and search() sees it */
     w->chunk_count = 0;

@@ -39,4 +39,7 @@ OV_MUST_CHECK enum ov_status ov_whole_check(struct ov_whole *whole, enum ov_role
 OV_MUST_CHECK enum ov_status ov_whole_has_data(struct ov_whole *whole, const struct ov_id *id,
                                                bool *is_there, struct ov_error *err);
 
+/* Whether something could not be read so far that the index knows: a pack is damaged or missing. */
+bool ov_whole_met_damage(const struct ov_whole *whole);
+
 #endif

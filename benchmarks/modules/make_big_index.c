@@ -1,19 +1,22 @@
 /*
  * Adds an index of many chunks to a repository, as if it held them: to see what the size of a
- * repository costs. Such a repository is for measuring only: its packs do not exist.
+ * repository costs. Such a repository is for measuring only: unless they are asked for, its packs
+ * do not exist.
  */
 #include "benchmarks/modules/synthetic.h"
+#include "benchmarks/modules/synthetic_packs.h"
 #include "engine/base/file.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char usage[] =
-    "Usage: make_big_index REPOSITORY KEY-FILE ENTRIES [SEGMENTS]\n"
+    "Usage: make_big_index [--packs] REPOSITORY KEY-FILE ENTRIES [SEGMENTS]\n"
     "\n"
     "Adds segments that describe ENTRIES chunks, and the packs that would hold them,\n"
-    "to the log of REPOSITORY. The packs are not made.\n";
+    "to the log of REPOSITORY. The packs are only made with --packs, of tiny chunks.\n";
 
 static void warn(void *context, const char *path, const struct ov_error *problem)
 {
@@ -22,7 +25,7 @@ static void warn(void *context, const char *path, const struct ov_error *problem
             problem->message);
 }
 
-static enum ov_status add(char **argv, uint64_t segments, struct ov_error *err)
+static enum ov_status add(char **argv, uint64_t segments, bool has_packs, struct ov_error *err)
 {
     const struct ov_report report = {.warn = warn};
     OV_AUTO(ov_buf_release) struct ov_buf text = {0};
@@ -42,18 +45,22 @@ static enum ov_status add(char **argv, uint64_t segments, struct ov_error *err)
         .report = &report,
     };
     OV_TRY(ov_repo_open(&options, &repo, err));
-    return bench_synthetic_add(repo, &index, err);
+    return has_packs ? bench_synthetic_add_packs(repo, index.entries, segments, err)
+                     : bench_synthetic_add(repo, &index, err);
 }
 
 int main(int argc, char **argv)
 {
     struct ov_error err = {0};
+    bool has_packs = argc > 1 && strcmp(argv[1], "--packs") == 0;
+    argc -= has_packs;
+    argv += has_packs;
     if (argc != 4 && argc != 5) {
         fputs(usage, stderr);
         return 2;
     }
     uint64_t segments = argc == 5 ? strtoull(argv[4], NULL, 10) : 20;
-    if (ov_crypto_init(&err) < 0 || add(argv, segments, &err) < 0) {
+    if (ov_crypto_init(&err) < 0 || add(argv, segments, has_packs, &err) < 0) {
         fprintf(stderr, "make_big_index: %s\n", err.message);
         return 1;
     }

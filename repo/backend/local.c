@@ -128,26 +128,38 @@ static enum ov_status make_unknown(struct ov_error *err)
     return OV_ERR_UNKNOWN;
 }
 
-/* Few repositories ever need the directory for damaged files, and older ones do not have it. */
-static enum ov_status make_damaged_directory(struct local *local, const char *name,
-                                             struct ov_error *err)
+/*
+ * Whether to try again what has just failed, because the directory of `name` was missing and is
+ * there now. Few repositories ever need the one for damaged files; others may have been lost, or
+ * left out by a copy because they were empty.
+ */
+static bool made_directory(struct local *local, const char *name)
 {
     struct stat st;
-    if (strncmp(name, OV_DIR_DAMAGED "/", sizeof(OV_DIR_DAMAGED)) != 0)
-        return OV_OK;
-    if (fstat(local->root, &st) ||
-        (mkdirat(local->root, OV_DIR_DAMAGED, st.st_mode & 0777) && errno != EEXIST) ||
-        fsync(local->root))
-        return ov_fail_errno(err, "cannot create directory %s", OV_DIR_DAMAGED);
-    return OV_OK;
+    const char *directory =
+        strncmp(name, OV_DIR_DAMAGED "/", sizeof(OV_DIR_DAMAGED)) == 0 ? OV_DIR_DAMAGED : NULL;
+    for (size_t i = 0; i < OV_ARRAY_LEN(directories); i++) {
+        size_t len = strlen(directories[i]);
+        if (strncmp(name, directories[i], len) == 0 && name[len] == '/')
+            directory = directories[i];
+    }
+    if (errno != ENOENT || !directory)
+        return false;
+    bool is_made = fstat(local->root, &st) == 0 &&
+                   (mkdirat(local->root, directory, st.st_mode & 0777) == 0 || errno == EEXIST) &&
+                   fsync(local->root) == 0;
+    errno = ENOENT;
+    return is_made;
 }
 
 /* Gives the finished temporary file its name. */
 static enum ov_status publish(struct local_upload *upload, const char *name, struct ov_error *err)
 {
     int root = upload_root(upload);
-    OV_TRY(make_damaged_directory((struct local *)upload->base.backend, name, err));
-    if (linkat(root, upload->name, root, name, 0) == 0) {
+    int result = linkat(root, upload->name, root, name, 0);
+    if (result && made_directory((struct local *)upload->base.backend, name))
+        result = linkat(root, upload->name, root, name, 0);
+    if (result == 0) {
         unlinkat(root, upload->name, 0);
         return OV_OK;
     }
@@ -218,6 +230,9 @@ static enum ov_status local_upload_begin(struct ov_backend *backend, struct ov_u
     snprintf(upload->name, sizeof(upload->name), "tmp/%s", hex);
     upload->base.backend = backend;
     upload->fd = openat(local->root, upload->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (upload->fd < 0 && made_directory(local, upload->name))
+        upload->fd =
+            openat(local->root, upload->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (upload->fd < 0) {
         free(upload);
         return ov_fail_errno(err, "cannot write to the repository");
@@ -255,7 +270,8 @@ static enum ov_status local_replace(struct ov_backend *backend, const char *name
     enum ov_status status = local_upload_write(base, bytes.data, bytes.len, err);
     if (status == OV_OK && (fchmod(upload->fd, local->file_mode) || fsync(upload->fd)))
         status = ov_fail_errno(err, "cannot sync %s", name);
-    if (status == OV_OK && renameat(local->root, upload->name, local->root, name))
+    if (status == OV_OK && renameat(local->root, upload->name, local->root, name) &&
+        (!made_directory(local, name) || renameat(local->root, upload->name, local->root, name)))
         status = ov_fail_errno(err, "cannot replace %s", name);
     if (status < 0) {
         local_upload_abort(base);

@@ -28,7 +28,6 @@ COMMANDS = {
         "key remove": ["{program}", "key-remove", "{file}"],
         "undo": ["{program}", "undo"],
         "prune": ["{program}", "prune"],
-        "undo": ["{program}", "undo"],
         "copy": ["{program}", "copy", "{source}", "{name}"],
         "repair index": ["{program}", "repair-index"],
         "repair log": ["{program}", "repair-log"],
@@ -56,7 +55,6 @@ COMMANDS = {
         "key add": ["{program}", "key", "add", "--new-key-file", "{file}"],
         "key remove": ["{driver}", "key-remove", "{file}"],
         "prune": ["{program}", "--jobs", "1", "prune", "--max-unused", "0", "--keep-grace", "0"],
-        "undo": ["{program}", "undo"],
         "copy": ["{program}", "--jobs", "1", "copy", "--from-repo", "{source}", "--from-key-file",
                  "{key}", "{name}"],
         "repair index": ["{program}", "--jobs", "1", "repair", "index"],
@@ -135,8 +133,6 @@ class Step:
     key: str = "key1"  # opens the repository before and after the step
     in_log: bool = True  # its effect is an entry of the log
     is_quiet: bool = False  # only leads up to the next one: nothing goes wrong here
-    damage: object = None  # function of the repository's path: is called instead of a program
-    heals: bool = False  # before it has run to its end, the repository may be unreadable
     environment: dict = field(default_factory=dict)
     how: dict = field(default_factory=dict)  # what the shim is to do in every run of it
 
@@ -250,9 +246,6 @@ class Campaign:
         return self.finish(self.start(place, step, env))
 
     def must_run(self, place, step, env=None):
-        if step.damage:
-            step.damage(place.repository)
-            return
         code, _, messages = self.run(place, step, env)
         if code != 0:
             raise RuntimeError(f"{step}: exit code {code}: {messages}")
@@ -286,8 +279,6 @@ class Campaign:
         if found is None:
             shutil.rmtree(place.repository, ignore_errors=True)
             step, expected = Step("init"), State()
-        elif step.heals:
-            expected = found
         elif step.effect and found == before:
             expected = step.effect(before)
         else:
@@ -296,8 +287,6 @@ class Campaign:
         code, _, messages = self.run(place, step)
         if code != 0:
             return f"the next run ({step}) failed with exit code {code}: {messages.strip()}"
-        if step.heals:
-            self.must_run(place, Step("prune"))  # deletes what was dropped, and is damaged
         state, problem = self.examine(place, step.key)
         if problem:
             return f"after the next run ({step}): {problem}"
@@ -374,69 +363,26 @@ def forget(name, **more):
 def scenario(campaign):
     """The life of a small repository."""
     files = campaign.files
+    source = Place(campaign.new_path()).make()
+    for step in (Step("init"), snapshot(campaign, "tree2", "img:2")):
+        campaign.must_run(source, step)
+    copied = {"source": str(source.repository), "name": "img:2", "key": files["key1"]}
     return [
         Step("init", lambda state: State()),
         snapshot(campaign, "tree1", "img:1"),
         snapshot(campaign, "tree2", "img:2", environment={"CRASH_ADOPT": 3}),
         tag("img:1", "img:stable"),
         forget("img:2"),
+        Step("undo", lambda s: s.with_snapshot("img:2", campaign.trees["tree2"])),
+        forget("img:2", is_quiet=True),
         Step("prune"),
+        Step("copy", lambda s: s.with_snapshot("img:2", campaign.trees["tree2"]), copied,
+             environment={"CRASH_ADOPT": 3}),
         Step("key add", lambda s: s.with_keys(2), {"file": files["key2"]}, in_log=False),
         Step("key remove", lambda s: s.with_keys(1), {"file": files["key1"]}, "key2", False),
         # So that the next entry brings a checkpoint and takes the oldest one away.
         Step("set tags", None, {"name": "img:1", "count": "fill"}, "key2", is_quiet=True),
         snapshot(campaign, "tree2", "img:3", key="key2"),
-    ]
-
-
-def lose_segment(repository):
-    """One segment of the index is gone."""
-    os.unlink(sorted((repository / "segments").iterdir())[0])
-
-
-def spoil_packs(repository):
-    """The last byte of each pack is wrong: of its checksum."""
-    for path in sorted((repository / "packs").iterdir()):
-        data = bytearray(path.read_bytes())
-        data[-1] ^= 1
-        path.write_bytes(data)
-
-
-def lose_data(repository):
-    """All contents of files are gone."""
-    for path in (repository / "packs").iterdir():
-        if path.read_bytes()[10] == 1:  # the kind, in the header
-            path.unlink()
-
-
-def upkeep(campaign):
-    """A repository is copied to, damaged and repaired, and something is undone."""
-    trees = campaign.new_path()
-    for tree in ("tree1", "tree2"):
-        shutil.copytree(campaign.work / tree, trees / tree, symlinks=True)
-    source = Place(campaign.new_path()).make()
-    for step in (Step("init"), snapshot(campaign, "tree2", "img:2")):
-        campaign.must_run(source, step)
-    copied = {"source": str(source.repository), "name": "img:2", "key": campaign.files["key1"]}
-    whole = {}
-
-    def forget_two(state):
-        whole["state"] = state
-        return state.without("img:2")
-
-    return [
-        Step("init", lambda state: State(), is_quiet=True),
-        snapshot(campaign, "tree1", "img:1", is_quiet=True),
-        Step("copy", lambda s: s.with_snapshot("img:2", campaign.trees["tree2"]), copied,
-             environment={"CRASH_ADOPT": 3}),
-        Step("forget", forget_two, {"name": "img:2"}, is_quiet=True),
-        Step("undo", lambda state: whole["state"]),
-        Step("lose a segment", damage=lose_segment, is_quiet=True),
-        Step("repair index", heals=True),
-        Step("spoil the packs", damage=spoil_packs, is_quiet=True),
-        Step("repair packs", heals=True),
-        Step("lose the data", damage=lose_data, is_quiet=True),
-        Step("repair from", arguments={"source": str(trees)}, heals=True),
     ]
 
 

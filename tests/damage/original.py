@@ -92,8 +92,8 @@ class Original:
         layers = [images.archive([images.folder("opt"), images.entry("opt/one", rng.randbytes(9000)),
                                   images.entry("opt/two", b"two\n" * 3000)]),
                   images.archive([images.entry("opt/two", b"newer\n" * 2000)])]
-        layout = images.Layout(box, "layout").image(layers)
-        box.ok("import", "--name", "d:1", layout)
+        self.source = images.Layout(box, "layout").image(layers)
+        box.ok("import", "--name", "d:1", self.source)
         box.ok("restore", "d:1", "tree-d")
         self.trees["d:1"] = box.path("tree-d")
 

@@ -8,6 +8,7 @@
 #include "engine/document.h"
 #include "engine/pack_format.h"
 #include "engine/pack_reader.h"
+#include "engine/pack_salvage.h"
 
 enum { TABLE_IS_SECTION = 2, NO_FOOTER = 4 };
 
@@ -57,6 +58,28 @@ static void read_frames(const struct ov_pack_reader *reader, const struct ov_pac
                                     decompressor, &none, &err) < 0);
 }
 
+static enum ov_status count_frame(void *context, const struct ov_frame *frame, struct ov_error *err)
+{
+    uint64_t *frames = context;
+    (void)err;
+    FUZZ_CHECK(frame->row_count > 0);
+    ++*frames;
+    return OV_OK;
+}
+
+/* What can be read of it as a damaged pack. */
+static void salvage(const struct ov_source *source, const struct ov_id *name,
+                    enum ov_pack_kind kind)
+{
+    const struct ov_salvage_options options = {.name = *name, .kind = kind};
+    struct ov_salvage_result result = {0};
+    struct ov_error err;
+    uint64_t frames = 0;
+    FUZZ_CHECK(ov_pack_salvage(source, &options, fuzz_keyring(), count_frame, &frames, &result,
+                               &err) >= 0);
+    FUZZ_CHECK(result.frames == frames);
+}
+
 static void read_pack(struct ov_bytes file, const struct ov_header *header)
 {
     OV_AUTO(ov_pack_reader_close_auto) struct ov_pack_reader *reader = NULL;
@@ -65,6 +88,7 @@ static void read_pack(struct ov_bytes file, const struct ov_header *header)
     struct ov_error err;
     enum ov_pack_kind kind = header->kind == 1 ? OV_PACK_DATA : OV_PACK_META;
     (void)!ov_stored_file_verify(&source, &err);
+    salvage(&source, &header->salt, kind);
     if (ov_pack_reader_open(&source, &header->salt, kind, fuzz_keyring(), &reader, &err) < 0)
         return;
     if (ov_pack_reader_table(reader, &table, &err) == OV_OK)

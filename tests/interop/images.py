@@ -286,6 +286,19 @@ def manifest_of(image):
     return "sha256:" + hashlib.sha256(done.stdout).hexdigest(), json.loads(done.stdout)
 
 
+# ---- Repositories ----
+
+def read_independently(box):
+    """The reader of tests/reader checks the repository: (its module for packs, the repository)."""
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reader"))
+    try:
+        from fmt import check as checker, store  # pylint: disable=import-outside-toplevel
+    except ImportError as e:
+        raise harness.Skipped(f"the independent reader cannot run: {e}") from None
+    secret = ("key-file", box.path("key"))
+    return store, checker.check(box.repo, secret, lambda note: None)
+
+
 # ---- Images made by hand ----
 
 def entry(path, data=b"", kind=tarfile.REGTYPE, target="", mode=0o644, mtime=BASE_TIME, pax=None,

@@ -321,6 +321,25 @@ START_TEST(a_repository_is_made_in_an_empty_directory_only)
 END_TEST
 
 /* Everything in storage is hostile: a link must not lead out of it. */
+/* An empty directory does not survive every way of copying. */
+START_TEST(a_directory_that_is_missing_is_made_again)
+{
+    WITH_BACKEND(0);
+    static const char *const names[] = {"tmp", "packs", "checkpoints", "damaged"};
+    for (size_t i = 0; i < OV_ARRAY_LEN(names); i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "repo/%s", names[i]);
+        (void)!rmdir(test_path_of(&directory, path).text);
+    }
+    TEST_OK(b->ops->create(b, "packs/aa", text("one"), &test_error));
+    TEST_OK(b->ops->replace(b, "checkpoints/00", text("two"), &test_error));
+    TEST_OK(b->ops->create(b, "damaged/bb", text("three"), &test_error));
+    expect(b, "packs/aa", "one");
+    expect(b, "checkpoints/00", "two");
+    expect(b, "damaged/bb", "three");
+}
+END_TEST
+
 START_TEST(links_are_not_followed)
 {
     OV_AUTO(close_it) struct ov_backend *b = open_local();
@@ -395,6 +414,7 @@ int main(void)
         no_upload_is_left_behind,
         finished_objects_are_read_only,
         a_repository_is_made_in_an_empty_directory_only,
+        a_directory_that_is_missing_is_made_again,
         links_are_not_followed,
         no_memory_is_a_status,
         faults_strike_as_told,

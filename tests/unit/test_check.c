@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define BIG 24 /* files */
+#define BIG 16 /* files */
 
 struct fixture {
     struct test_scan source;
@@ -292,7 +292,7 @@ START_TEST(a_whole_repository_has_no_faults)
         ck_assert_uint_eq(f.result.snapshots, 2);
         ck_assert_uint_eq(f.result.packs_read, reads ? f.result.packs : 0);
         ck_assert_uint_eq(f.result.bytes_read, reads ? f.result.packs_size : 0);
-        ck_assert_uint_gt(f.result.chunks, 500);
+        ck_assert_uint_gt(f.result.chunks, 300);
     }
 }
 END_TEST
@@ -727,7 +727,7 @@ static void write_more(struct fixture *f)
 static void run_beside(void (*meanwhile)(struct fixture *f))
 {
     bool is_last = false;
-    for (unsigned at = 1; !is_last; at += at < 20 ? 1 : 7 + at / 8) {
+    for (unsigned at = 1; !is_last; at += at < 12 ? 1 : 5 + at / 4) {
         FIXTURE;
         f.meanwhile = meanwhile;
         f.at_poll = at;
@@ -764,7 +764,7 @@ END_TEST
 START_TEST(it_can_be_interrupted)
 {
     FIXTURE;
-    for (f.stop_at = 1;; f.stop_at += f.stop_at < 30 ? 1 : 23) {
+    for (f.stop_at = 1;; f.stop_at += f.stop_at < 12 ? 1 : 5 + f.stop_at / 4) {
         f.polls = 0;
         ov_error_clear(&test_error);
         enum ov_status status = ov_check(f.repo, &f.options, &f.result, &test_error);

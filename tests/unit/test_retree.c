@@ -4,8 +4,7 @@
 #include "repo/tree_store.h"
 #include "tests/support/batch_maker.h"
 #include "tests/support/failing_alloc.h"
-#include "tests/support/log_maker.h"
-#include "tests/support/memory_backend.h"
+#include "tests/support/loss_maker.h"
 #include "tests/support/support.h"
 #include "tests/support/tree_text.h"
 
@@ -13,21 +12,13 @@
 #include <stdlib.h>
 
 struct fixture {
-    struct ov_backend *memory;
-    struct ov_repo *repo;
-    struct ov_workers *workers;
-    struct ov_object_writer *writer;
+    struct test_loss loss;
     struct ov_objects *objects;
     struct ov_scan_batch batch;
     /* The old tree: */
     struct ov_id tree;
     struct ov_owned_sequence side;
     struct ov_snapshot_counts counts;
-    /* Objects that are stored apart, to be lost: the n-th of a kind, in the order of the puts. */
-    enum ov_kind lost_kind;
-    size_t lost_first, lost_count;
-    size_t puts[8]; /* of each kind */
-    bool is_apart;  /* only those are stored */
     /* The new one: */
     const char *left_out[6];
     struct ov_retree_options options;
@@ -42,20 +33,10 @@ static void warn(void *context, const char *path, const struct ov_error *error)
     test_print(&f->warnings, "/%s: %.60s\n", path ? path : "-", error->message);
 }
 
-static void open_writer(struct fixture *f)
-{
-    const struct ov_object_writer_options options = {.packer = ov_packer_defaults};
-    ov_object_writer_close(ov_steal(f->writer));
-    TEST_OK(ov_object_writer_open(f->repo, f->workers, &options, &f->writer, &test_error));
-}
-
 static void open_fixture(struct fixture *f)
 {
-    *f = (struct fixture){.memory = test_memory_backend()};
-    f->repo = test_repo_make(test_faulty_backend(f->memory));
-    TEST_OK(ov_workers_open(0, &f->workers, &test_error));
-    f->report = (struct ov_report){.context = f, .warn = warn};
-    open_writer(f);
+    *f = (struct fixture){.report = {.context = f, .warn = warn}};
+    test_loss_open(&f->loss);
 }
 
 static void free_fixture(struct fixture *f)
@@ -64,10 +45,7 @@ static void free_fixture(struct fixture *f)
     ov_owned_sequence_release(&f->side);
     test_batch_release(&f->batch);
     ov_objects_close(f->objects);
-    ov_object_writer_close(f->writer);
-    ov_workers_close(f->workers);
-    ov_repo_close(f->repo);
-    ov_backend_close(f->memory);
+    test_loss_release(&f->loss);
     ov_buf_release(&f->text);
     ov_buf_release(&f->warnings);
 }
@@ -78,41 +56,15 @@ static void free_fixture(struct fixture *f)
 
 /* ---- The old tree ---- */
 
-static bool is_to_be_lost(struct fixture *f, enum ov_kind kind)
-{
-    size_t n = f->puts[kind]++;
-    return kind == f->lost_kind && n >= f->lost_first && n < f->lost_first + f->lost_count;
-}
-
-static enum ov_status put_data(void *context, enum ov_bucket bucket, const struct ov_id *id,
-                               struct ov_bytes bytes, struct ov_error *err)
+static void build(void *context)
 {
     struct fixture *f = context;
-    if (is_to_be_lost(f, OV_KIND_DATA) != f->is_apart)
-        return OV_OK;
-    return ov_object_writer_put(f->writer, OV_KIND_DATA, bucket, id, bytes, NULL, err);
-}
-
-static enum ov_status put_object(void *context, enum ov_kind kind, struct ov_bytes bytes,
-                                 struct ov_id *id, struct ov_error *err)
-{
-    struct fixture *f = context;
-    if (is_to_be_lost(f, kind) == f->is_apart)
-        return ov_tree_store_object(f->writer, kind, bytes, id, err);
-    ov_id_compute(kind, bytes.data, bytes.len, id);
-    return OV_OK;
-}
-
-static void build_once(struct fixture *f, bool is_apart)
-{
     OV_AUTO(ov_tree_builder_close_auto) struct ov_tree_builder *builder = NULL;
     const struct ov_tree_builder_options options = {
-        .store = {f, put_data, NULL, {f, put_object}},
+        .store = test_loss_store(&f->loss),
         .keep_side = true,
     };
     struct ov_sequence side;
-    memset(f->puts, 0, sizeof(f->puts));
-    f->is_apart = is_apart;
     TEST_OK(ov_tree_builder_open(&options, &builder, &test_error));
     TEST_OK(ov_tree_builder_add(builder, &f->batch, &test_error));
     TEST_OK(ov_tree_builder_finish(builder, &f->tree, &side, &test_error));
@@ -121,45 +73,18 @@ static void build_once(struct fixture *f, bool is_apart)
     TEST_OK(ov_owned_sequence_copy(&side, &f->side, &test_error));
 }
 
-static enum ov_status plan(void *context, const struct ov_state *state, struct ov_log_entry *entry,
-                           struct ov_error *err)
+static void open_objects(struct fixture *f)
 {
-    return ov_object_writer_plan(context, state, entry, err);
-}
-
-static void commit(struct fixture *f)
-{
-    TEST_OK(ov_object_writer_flush(f->writer, &test_error));
-    TEST_OK(ov_txlog_commit(f->repo->log, ov_object_writer_base(f->writer), "test", plan, f->writer,
-                            &test_error));
-    open_writer(f);
-}
-
-static enum ov_status condemn_all(void *context, const struct ov_state *state,
-                                  struct ov_log_entry *entry, struct ov_error *err)
-{
-    (void)context;
-    for (size_t i = 0; i < state->object_count; i++) {
-        if (state->objects[i].object.type != OV_OBJECT_SEGMENT)
-            OV_TRY(ov_object_list_add(&entry->condemned, &state->objects[i].object, err));
-    }
-    return OV_OK;
+    ov_objects_close(ov_steal(f->objects));
+    TEST_OK(ov_objects_open(f->loss.repo, 8 << 20, &f->objects, &test_error));
 }
 
 /* Stores what the batch holds, but for what is to be lost. */
 static void store(struct fixture *f)
 {
-    if (f->lost_count) {
-        build_once(f, true);
-        commit(f);
-        uint64_t base = ov_repo_state(f->repo)->number;
-        TEST_OK(ov_txlog_commit(f->repo->log, base, "test", condemn_all, NULL, &test_error));
-        open_writer(f);
-    }
-    build_once(f, false);
-    commit(f);
+    test_loss_build(&f->loss, build, f);
     test_batch_release(&f->batch);
-    TEST_OK(ov_objects_open(f->repo, 8 << 20, &f->objects, &test_error));
+    open_objects(f);
 }
 
 /* ---- The new tree ---- */
@@ -178,7 +103,7 @@ static enum ov_status try_retree(struct fixture *f, bool keeps_rest, struct ov_e
 {
     struct ov_tree tree = {0};
     f->options = (struct ov_retree_options){
-        .store = ov_tree_store_of_writer(f->writer),
+        .store = ov_tree_store_of_writer(f->loss.writer),
         .context = f,
         .leaves_out = leaves_out,
         .keeps_rest = keeps_rest,
@@ -197,8 +122,8 @@ static enum ov_status try_retree(struct fixture *f, bool keeps_rest, struct ov_e
 static const char *text(struct fixture *f)
 {
     OV_AUTO(ov_objects_close_auto) struct ov_objects *objects = NULL;
-    commit(f);
-    TEST_OK(ov_objects_open(f->repo, 8 << 20, &objects, &test_error));
+    test_loss_commit(&f->loss);
+    TEST_OK(ov_objects_open(f->loss.repo, 8 << 20, &objects, &test_error));
     const struct ov_object_source source = ov_tree_source(objects);
     ov_buf_clear(&f->text);
     test_print_tree(&source, &f->result.tree, &f->text);
@@ -251,14 +176,14 @@ static void add_all_kinds(struct fixture *f)
 
 static void expect_same(struct fixture *f)
 {
-    uint64_t before = ov_object_writer_totals(f->writer).new_chunks;
+    uint64_t before = ov_object_writer_totals(f->loss.writer).new_chunks;
     TEST_OK(try_retree(f, false, &test_error));
     ck_assert(ov_id_equal(&f->result.tree, &f->tree));
     ck_assert(ov_sequence_is_same(&f->result.side.sequence, &f->side.sequence));
     ck_assert(memcmp(&f->result.counts, &f->counts, sizeof(f->counts)) == 0);
     ck_assert_uint_eq(f->result.left_out, 0);
     ck_assert_uint_eq(f->result.lost, 0);
-    ck_assert_uint_eq(ov_object_writer_totals(f->writer).new_chunks, before);
+    ck_assert_uint_eq(ov_object_writer_totals(f->loss.writer).new_chunks, before);
     TEST_OK(try_retree(f, true, &test_error));
     ck_assert(ov_id_equal(&f->result.tree, &f->tree));
     ck_assert_str_eq(warnings(f), "");
@@ -348,9 +273,8 @@ START_TEST(of_everything_the_root_is_left)
     f.tree = some.tree;
     f.side = some.side;
     f.counts = some.counts;
-    commit(&f);
-    ov_objects_close(ov_steal(f.objects));
-    TEST_OK(ov_objects_open(f.repo, 8 << 20, &f.objects, &test_error));
+    test_loss_commit(&f.loss);
+    open_objects(&f);
     LEFT_OUT(f, "socket", "secret");
     ck_assert_str_eq(retree(&f, false), "/ directory 755 user.root=#300\n--\n");
     ck_assert_uint_eq(f.result.counts.errors, 0);
@@ -479,7 +403,7 @@ static void store_two(struct fixture *f, uint32_t second_uid)
     OV_AUTO(ov_sequence_builder_close_auto) struct ov_sequence_builder *entries = NULL;
     OV_AUTO(ov_sequence_builder_close_auto) struct ov_sequence_builder *links = NULL;
     OV_AUTO(ov_buf_release) struct ov_buf bytes = {0};
-    const struct ov_object_sink sink = ov_tree_store_of_writer(f->writer).objects;
+    const struct ov_object_sink sink = test_loss_store(&f->loss).objects;
     struct ov_node nodes[2] = {{.name = ov_bytes_of_string("a"), .kind = OV_NODE_FIFO},
                                {.name = ov_bytes_of_string("b"), .kind = OV_NODE_FIFO}};
     const struct ov_link link = {nodes[1].name, nodes[0].name};
@@ -502,11 +426,9 @@ static void store_two(struct fixture *f, uint32_t second_uid)
     TEST_OK(ov_sequence_builder_finish(links, &root.links, &test_error));
     ov_buf_clear(&bytes);
     TEST_OK(ov_root_encode(&root, &bytes, &test_error));
-    TEST_OK(
-        ov_tree_store_object(f->writer, OV_KIND_TREE, ov_buf_view(&bytes), &f->tree, &test_error));
-    commit(f);
-    ov_objects_close(ov_steal(f->objects));
-    TEST_OK(ov_objects_open(f->repo, 8 << 20, &f->objects, &test_error));
+    f->tree = test_loss_put(&f->loss, OV_KIND_TREE, ov_buf_view(&bytes));
+    test_loss_commit(&f->loss);
+    open_objects(f);
 }
 
 START_TEST(links_to_something_else_are_refused)
@@ -572,7 +494,7 @@ START_TEST(files_with_a_lost_chunk_are_named)
     test_found_group(test_batch_add(b, OV_FOUND_OBJECT, OV_NODE_REGULAR, "c"), 1, 2, true);
     TEST_EXTENTS(b, test_batch_add(b, OV_FOUND_OBJECT, OV_NODE_REGULAR, "d"), 20, 5000, 6000);
     test_batch_leave(b);
-    f.lost_kind = OV_KIND_DATA, f.lost_first = 3, f.lost_count = 1;
+    f.loss.kind = OV_KIND_DATA, f.loss.first = 3, f.loss.count = 1;
     store(&f);
     TEST_FAILS(OV_ERR_CORRUPT, try_retree(&f, false, &test_error));
     ck_assert_msg(strncmp(test_error.message, "/b: chunk ", 10) == 0, "%s", test_error.message);
@@ -601,7 +523,7 @@ START_TEST(a_chunk_late_in_a_large_file_is_lost)
     test_found_extents(&f.batch, found, 1, lengths, OV_ARRAY_LEN(lengths));
     test_batch_small(&f.batch, "next", "x");
     test_batch_leave(&f.batch);
-    f.lost_kind = OV_KIND_DATA, f.lost_first = 2500, f.lost_count = 1;
+    f.loss.kind = OV_KIND_DATA, f.loss.first = 2500, f.loss.count = 1;
     store(&f);
     ck_assert_str_eq(retree(&f, true),
                      "/ directory 755\n/next file 644 1 'x'\n--\n/file error 5\n");
@@ -619,7 +541,7 @@ START_TEST(a_lost_list_of_extents_is_as_bad)
     struct ov_found *found = test_batch_add(&f.batch, OV_FOUND_OBJECT, OV_NODE_REGULAR, "file");
     test_found_extents(&f.batch, found, 1, lengths, OV_ARRAY_LEN(lengths));
     test_batch_leave(&f.batch);
-    f.lost_kind = OV_KIND_LIST, f.lost_first = 2, f.lost_count = 1;
+    f.loss.kind = OV_KIND_LIST, f.loss.first = 2, f.loss.count = 1;
     store(&f);
     TEST_FAILS(OV_ERR_CORRUPT, try_retree(&f, false, &test_error));
     ck_assert_str_eq(retree(&f, true), "/ directory 755\n--\n/file error 5\n");
@@ -638,7 +560,7 @@ START_TEST(lost_xattrs_cost_a_file_but_no_directory)
     test_batch_small(b, "other", "y");
     test_batch_leave(b);
     test_batch_leave(b);
-    f.lost_kind = OV_KIND_DATA, f.lost_first = 0, f.lost_count = 2;
+    f.loss.kind = OV_KIND_DATA, f.loss.first = 0, f.loss.count = 2;
     store(&f);
     TEST_FAILS(OV_ERR_CORRUPT, try_retree(&f, false, &test_error));
     ck_assert_str_eq(retree(&f, true), "/ directory 755\n/d directory 755\n"
@@ -654,7 +576,7 @@ START_TEST(a_part_of_a_directory_is_lost)
     FIXTURE;
     const size_t count = 5000;
     add_large(&f, count, count);
-    f.lost_kind = OV_KIND_TREE, f.lost_first = 7, f.lost_count = 1;
+    f.loss.kind = OV_KIND_TREE, f.loss.first = 7, f.loss.count = 1;
     store(&f);
     TEST_FAILS(OV_ERR_CORRUPT, try_retree(&f, false, &test_error));
     TEST_OK(try_retree(&f, true, &test_error));
@@ -674,7 +596,7 @@ START_TEST(a_whole_directory_is_lost)
 {
     FIXTURE;
     add_large(&f, 100, 100);
-    f.lost_kind = OV_KIND_TREE, f.lost_first = 0, f.lost_count = 3;
+    f.loss.kind = OV_KIND_TREE, f.loss.first = 0, f.loss.count = 3;
     store(&f);
     /* Which of its objects are the first does not matter, as long as the top is among them. */
     TEST_OK(try_retree(&f, true, &test_error));
@@ -689,7 +611,7 @@ START_TEST(of_a_lost_root_nothing_can_be_kept)
 {
     FIXTURE;
     add_large(&f, 3, 3);
-    f.lost_kind = OV_KIND_TREE, f.lost_first = 0, f.lost_count = 100;
+    f.loss.kind = OV_KIND_TREE, f.loss.first = 0, f.loss.count = 100;
     store(&f);
     TEST_FAILS(OV_ERR_CORRUPT, try_retree(&f, true, &test_error));
 }
@@ -706,7 +628,7 @@ START_TEST(without_the_table_links_are_files)
         test_found_group(test_batch_small(&f.batch, name, "x"), 1, 301, true);
     }
     test_batch_leave(&f.batch);
-    f.lost_kind = OV_KIND_LIST, f.lost_first = 0, f.lost_count = 1;
+    f.loss.kind = OV_KIND_LIST, f.loss.first = 0, f.loss.count = 1;
     store(&f);
     TEST_FAILS(OV_ERR_CORRUPT, try_retree(&f, false, &test_error));
     TEST_OK(try_retree(&f, true, &test_error));
@@ -729,7 +651,7 @@ START_TEST(a_lost_side_object_is_done_without)
         }
         test_batch_missing(&f.batch, "c", EIO);
         test_batch_leave(&f.batch);
-        f.lost_kind = OV_KIND_SIDE, f.lost_first = 0, f.lost_count = n ? 1 : 1000;
+        f.loss.kind = OV_KIND_SIDE, f.loss.first = 0, f.loss.count = n ? 1 : 1000;
         store(&f);
         TEST_FAILS(OV_ERR_CORRUPT, try_retree(&f, false, &test_error));
         TEST_OK(try_retree(&f, true, &test_error));
@@ -754,7 +676,7 @@ START_TEST(no_memory_is_a_status)
 {
     FIXTURE;
     add_links(&f);
-    f.lost_kind = OV_KIND_DATA, f.lost_first = 1, f.lost_count = 1;
+    f.loss.kind = OV_KIND_DATA, f.loss.first = 1, f.loss.count = 1;
     store(&f);
     LEFT_OUT(f, "d/other");
     test_every_allocation(once, &f);

@@ -95,11 +95,14 @@ class Repository:
         statistics = snapshot[11]
         for value, said, label in (
                 (record.get(8, 0), size, "size"), (record.get(9, 0), len(files), "files"),
-                (record.get(12, 0), errors, "errors"), (statistics.get(9, 0), errors, "errors"),
+                (record.get(12, 0), statistics.get(9, 0), "errors"),
                 (statistics.get(4, 0), size, "bytes"), (statistics.get(1, 0), len(files), "files"),
                 (statistics.get(2, 0), directories, "directories")):
             if value != said:
                 raise Refused(where, f"{label} in the record or statistics is {value}, not {said}")
+        # Some errors have no path: files that changed meanwhile, entries whose names are lost.
+        if statistics.get(9, 0) < errors:
+            raise Refused(where, f"{errors} paths could not be read, more than the statistics say")
 
     def listing(self, image):
         """One JSON object for the image and one for each path, in walk order."""
