@@ -27,6 +27,8 @@ COMMANDS = {
         "key add": ["{program}", "key-add", "{file}"],
         "key remove": ["{program}", "key-remove", "{file}"],
         "undo": ["{program}", "undo"],
+        "rewrite": ["{program}", "rewrite", "{name}", "{pattern}"],
+        "recover": ["{program}", "recover"],
         "prune": ["{program}", "prune"],
         "copy": ["{program}", "copy", "{source}", "{name}"],
         "repair index": ["{program}", "repair-index"],
@@ -49,6 +51,8 @@ COMMANDS = {
         "restore": ["{program}", "--jobs", "2", "restore", "{name}", "{out}"],
         "forget all": ["{program}", "forget", "--all-tags", "{name}"],
         "undo": ["{program}", "undo"],
+        "rewrite": ["{program}", "--jobs", "1", "rewrite", "--forget", "-e", "{pattern}", "{name}"],
+        "recover": ["{program}", "--jobs", "1", "recover"],
         "prune gently": ["{program}", "prune"],
         "tag": ["{program}", "tag", "{name}", "{new}"],
         "forget": ["{driver}", "forget", "{name}"],
@@ -110,8 +114,10 @@ class State:
         return State(self.snapshots, tuple(sorted(tags.items())), self.keys)
 
     def with_snapshot(self, name, tree):
-        more = State(tuple(sorted([*self.snapshots, (name, tree)])), self.tags, self.keys)
-        return more.with_tag(name, tree)
+        return self.with_untagged(name, tree).with_tag(name, tree)
+
+    def with_untagged(self, name, tree):
+        return State(tuple(sorted([*self.snapshots, (name, tree)])), self.tags, self.keys)
 
     def without(self, name):
         """Forgets the one snapshot that was made under this name."""
@@ -184,7 +190,7 @@ class Campaign:
         """The tree ids of the sources, from a repository that nothing happened to."""
         place = Place(self.new_path()).make()
         self.must_run(place, Step("init"))
-        for tree in ("tree1", "tree2"):
+        for tree in ("tree1", "tree2", "tree3"):
             self.must_run(place, snapshot(self, tree, f"{tree}:1"))
         state, problem = self.examine(place, "key1")
         assert not problem, problem
@@ -383,6 +389,13 @@ def scenario(campaign):
         # So that the next entry brings a checkpoint and takes the oldest one away.
         Step("set tags", None, {"name": "img:1", "count": "fill"}, "key2", is_quiet=True),
         snapshot(campaign, "tree2", "img:3", key="key2"),
+        # Without one file it is the third tree.
+        Step("rewrite",
+             lambda s: s.without("img:3").with_snapshot("img:3", campaign.trees["tree3"]),
+             {"name": "img:3", "pattern": "/etc/new"}, "key2"),
+        Step("prune", key="key2", is_quiet=True),
+        forget("img:3", key="key2", is_quiet=True),
+        Step("recover", lambda s: s.with_untagged("img:3", campaign.trees["tree3"]), key="key2"),
     ]
 
 
@@ -414,7 +427,7 @@ def check_files(repository):
 
 
 def make_trees(work):
-    """Two root filesystems, the second an update of the first."""
+    """Root filesystems: the second an update of the first, the third without one of its files."""
     rng = random.Random(1)
     tree = work / "tree1"
     for directory in ("etc", "bin", "lib/modules", "var/empty"):
@@ -444,7 +457,9 @@ def make_trees(work):
     data[1000:1010] = b"0123456789"
     (tree2 / "bin/tool").write_bytes(bytes(data))
     (tree2 / "lib/modules/m1").unlink()
-    for root in (tree, tree2):
+    shutil.copytree(tree2, work / "tree3", symlinks=True)
+    (work / "tree3" / "etc/new").unlink()
+    for root in (tree, tree2, work / "tree3"):
         for path in [root, *root.rglob("*")]:
             os.utime(path, (1600000000, 1600000000), follow_symlinks=False)
     time.sleep(2.1)  # files that changed within two seconds are not taken from the file table

@@ -12,6 +12,8 @@
  *   driver key-remove FILE          removes the slot that FILE opens
  *   driver prune                    all that nothing needs, each pack in an entry of its own
  *   driver undo                     what the last entry did to snapshots and tags
+ *   driver rewrite NAME:TAG PATTERN without what matches; the old snapshot is forgotten
+ *   driver recover                  snapshots that packs have and the log does not
  *   driver copy REPOSITORY NAME:TAG from another repository with the same key file
  *   driver condemn                  condemns the packs that no snapshot lists
  *   driver condemn-blindly MS       the same, decided MS milliseconds before it commits, without
@@ -30,10 +32,12 @@
 #include "repo/copy.h"
 #include "repo/layout.h"
 #include "repo/prune.h"
+#include "repo/recover.h"
 #include "repo/repair_from.h"
 #include "repo/repair_index.h"
 #include "repo/repair_log.h"
 #include "repo/repair_packs.h"
+#include "repo/rewrite.h"
 #include "repo/take.h"
 #include "repo/tree.h"
 #include "repo/undo.h"
@@ -311,6 +315,37 @@ static enum ov_status undo(struct driver *driver, struct ov_error *err)
     enum ov_status status = ov_undo(repo, &options, &result, err);
     ov_undo_result_release(&result);
     return status;
+}
+
+/* NAME without PATTERN; the old snapshot is forgotten. */
+static enum ov_status rewrite(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_AUTO(ov_patterns_release) struct ov_patterns excludes = {0};
+    OV_AUTO(ov_rewrite_result_release) struct ov_rewrite_result result = {0};
+    const struct ov_rewrite_options options = {
+        .images = driver->arguments,
+        .image_count = 1,
+        .excludes = &excludes,
+        .forgets = true,
+        .threads = (unsigned)number_of("CRASH_THREADS"),
+        .report = &driver->report,
+    };
+    OV_TRY(ov_patterns_add(&excludes, driver->arguments[1], err));
+    OV_TRY(open_repository(driver, &repo, err));
+    return ov_rewrite(repo, &options, &result, err);
+}
+
+static enum ov_status recover(struct driver *driver, struct ov_error *err)
+{
+    OV_AUTO(ov_repo_close_auto) struct ov_repo *repo = NULL;
+    OV_AUTO(ov_recover_result_release) struct ov_recover_result result = {0};
+    const struct ov_recover_options options = {
+        .threads = (unsigned)number_of("CRASH_THREADS"),
+        .report = &driver->report,
+    };
+    OV_TRY(open_repository(driver, &repo, err));
+    return ov_recover(repo, &options, &result, err);
 }
 
 static enum ov_status copy(struct driver *driver, struct ov_error *err)
@@ -596,6 +631,8 @@ static const struct command {
     {"drop", 0, drop},
     {"prune", 0, prune},
     {"undo", 0, undo},
+    {"rewrite", 2, rewrite},
+    {"recover", 0, recover},
     {"copy", 2, copy},
     {"repair-index", 0, repair_index},
     {"repair-log", 0, repair_log},
