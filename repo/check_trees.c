@@ -15,12 +15,18 @@ struct entered {
     uint64_t damages; /* before it */
 };
 
+/* Contents of files that were found whole not long ago: neighbours of what changes between trees.
+ */
+#define RECENT_COUNT ((size_t)1 << 16)
+
 struct tree_check {
     struct check *check;
-    struct ov_map seen; /* contents of directories that were found whole → their totals */
+    struct ov_map_key *recent; /* each in its place, until another one takes it */
+    struct ov_map seen;        /* contents of directories that were found whole → their totals */
     struct totals *totals;
     size_t totals_count, totals_capacity;
-    struct ov_map layers; /* that gave their archives back */
+    const struct totals *known; /* of the directory being entered; NULL: it was not seen */
+    struct ov_map layers;       /* that gave their archives back */
     struct entered *stack;
     size_t stack_count, stack_capacity;
 };
@@ -58,6 +64,30 @@ static enum ov_status tell(struct tree_check *t, const char *path, const char *w
     return check_damaged(t->check, path, check_loss_pack(loss), status, problem, err);
 }
 
+static struct ov_map_key contents_key(const struct ov_sequence *sequence)
+{
+    struct ov_id id = sequence->top;
+    if (!sequence->is_table)
+        ov_hash(NULL, sequence->items.data, sequence->items.len, &id);
+    return (struct ov_map_key){ov_load64(id.bytes), ov_load64(id.bytes + 8)};
+}
+
+static enum ov_status check_contents(struct tree_check *t, const char *path,
+                                     const struct ov_node *node, struct ov_error *err)
+{
+    struct ov_map_key key = contents_key(&node->extents);
+    key.b += node->size;
+    struct ov_map_key *place = &t->recent[key.a % RECENT_COUNT];
+    struct check_loss loss = {0};
+    struct ov_error problem;
+    if (place->a == key.a && place->b == key.b)
+        return OV_OK;
+    enum ov_status status = check_extents(t->check, node, &loss, &problem);
+    if (status >= 0 && loss.chunks == 0)
+        *place = key;
+    return tell(t, path, NULL, status, &loss, &problem, err);
+}
+
 static enum ov_status check_node(struct tree_check *t, const struct ov_walk_event *event,
                                  struct ov_error *err)
 {
@@ -65,11 +95,8 @@ static enum ov_status check_node(struct tree_check *t, const struct ov_walk_even
     const struct ov_node *node = &event->node;
     struct ov_error problem;
     if (node->kind == OV_NODE_REGULAR && node->contents.len == 0 &&
-        !ov_sequence_is_empty(&node->extents)) {
-        struct check_loss loss = {0};
-        enum ov_status status = check_extents(t->check, node, &loss, &problem);
-        OV_TRY(tell(t, path, NULL, status, &loss, &problem, err));
-    }
+        !ov_sequence_is_empty(&node->extents))
+        OV_TRY(check_contents(t, path, node, err));
     if (!ov_sequence_is_empty(&node->xattrs)) {
         struct check_loss loss = {0};
         enum ov_status status = check_xattrs(t, node, &loss, &problem);
@@ -93,20 +120,21 @@ static struct totals totals_since(const struct totals *now, const struct totals 
                            now->bytes - before->bytes};
 }
 
-static struct ov_map_key contents_key(const struct ov_sequence *sequence)
-{
-    struct ov_id id = sequence->top;
-    if (!sequence->is_table)
-        ov_hash(NULL, sequence->items.data, sequence->items.len, &id);
-    return (struct ov_map_key){ov_load64(id.bytes), ov_load64(id.bytes + 8)};
-}
-
 static enum ov_status enter_directory(struct tree_check *t, const struct totals *now,
                                       uint64_t damages, struct ov_error *err)
 {
     OV_TRY(ov_array_grow(&t->stack, t->stack_count, &t->stack_capacity, sizeof(*t->stack), err));
     t->stack[t->stack_count++] = (struct entered){*now, damages};
     return OV_OK;
+}
+
+static bool was_seen(void *context, const struct ov_node *directory)
+{
+    struct tree_check *t = context;
+    uint64_t index;
+    bool is_seen = ov_map_get(&t->seen, contents_key(&directory->entries), &index);
+    t->known = is_seen ? &t->totals[index] : NULL;
+    return is_seen;
 }
 
 /* Remembers a directory if everything in it is whole. One that is not is entered in each image. */
@@ -145,7 +173,7 @@ static struct totals totals_of(const struct ov_node *node)
 static enum ov_status visit(struct tree_check *t, struct walk *w, const struct ov_walk_event *event,
                             struct ov_error *err)
 {
-    uint64_t damages = t->check->result->damages, known;
+    uint64_t damages = t->check->result->damages;
     const struct ov_node *node = &event->node;
     const struct totals one = totals_of(node);
     add_totals(&w->now, &one);
@@ -153,10 +181,8 @@ static enum ov_status visit(struct tree_check *t, struct walk *w, const struct o
     if (event->kind != OV_WALK_ENTER)
         return OV_OK;
     OV_TRY(enter_directory(t, &w->now, damages, err));
-    if (ov_map_get(&t->seen, contents_key(&node->entries), &known)) {
-        add_totals(&w->now, &t->totals[known]);
-        ov_walker_skip(w->walker);
-    }
+    if (t->known)
+        add_totals(&w->now, t->known);
     return OV_OK;
 }
 
@@ -297,6 +323,7 @@ static enum ov_status check_tree(struct tree_check *t, const struct ov_snapshot 
     struct ov_tree unlinked = *w->tree; /* that is done, or cannot be */
     unlinked.root.links = (struct ov_sequence){0};
     OV_TRY(ov_walker_open_lenient(&unlinked, &walker, err));
+    ov_walker_skip_if(walker, was_seen, t);
     w->walker = walker;
     return walk_tree(t, w, err);
 }
@@ -338,6 +365,7 @@ static void release_tree_check(struct tree_check *t)
 {
     ov_map_release(&t->seen);
     ov_map_release(&t->layers);
+    free(t->recent);
     free(t->totals);
     free(t->stack);
 }
@@ -379,6 +407,9 @@ enum ov_status check_trees(struct check *check, struct ov_error *err)
     OV_AUTO(release_tree_check) struct tree_check t = {.check = check};
     struct ov_id *ids = NULL;
     size_t count = 0;
+    t.recent = calloc(RECENT_COUNT, sizeof(*t.recent));
+    if (!t.recent)
+        return ov_fail_no_memory(err);
     enum ov_status status = list_snapshots(ov_repo_state(check->repo), &ids, &count, err);
     for (size_t i = 0; i < count && status >= 0; i++)
         status = check_listed(&t, &ids[i], err);

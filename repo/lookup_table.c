@@ -161,12 +161,13 @@ enum ov_status ov_lookup_table_search(const struct ov_lookup_table *table, const
         const struct ov_table_entry *entry = ov_paged_get(&table->entries, at);
         if (!entry)
             return ov_lookup_table_damaged(err);
-        if (ov_tag_compare(&entry->tag, tag) < 0) {
+        uint64_t found = tag_key(&entry->tag); /* nearly always enough */
+        if (found < key || (found == key && ov_tag_compare(&entry->tag, tag) < 0)) {
             low = at + 1;
-            low_key = tag_key(&entry->tag);
+            low_key = found;
         } else {
             high = at;
-            high_key = tag_key(&entry->tag);
+            high_key = found;
         }
     }
     *index = low;

@@ -106,6 +106,8 @@ struct ov_walker {
     size_t depth, capacity;
     enum { BEFORE_START, INSIDE, DONE } phase;
     bool skip;
+    ov_walker_skips_fn *skips; /* or NULL */
+    void *skips_context;
     bool is_lenient;
     struct ov_error problem;          /* of the last LOST event */
     struct ov_sequence_reader *links; /* NULL: the table is lost */
@@ -246,6 +248,11 @@ static enum ov_status visit(struct ov_walker *walker, const struct ov_node *node
                          err));
     struct open_directory *directory = &walker->stack[walker->depth];
     *directory = (struct open_directory){.node = *node, .path_len = walker->path.len};
+    walker->skip = walker->skips && walker->skips(walker->skips_context, node);
+    if (walker->skip) {
+        walker->depth++;
+        return OV_OK;
+    }
     char what[96];
     snprintf(what, sizeof(what), "directory /%s", (const char *)walker->path.data);
     enum ov_status status = ov_sequence_reader_open(OV_SEQUENCE_ENTRIES, &node->entries, &source,
@@ -339,4 +346,10 @@ enum ov_status ov_walker_next(struct ov_walker *walker, struct ov_walk_event *ou
 void ov_walker_skip(struct ov_walker *walker)
 {
     walker->skip = true;
+}
+
+void ov_walker_skip_if(struct ov_walker *walker, ov_walker_skips_fn *skips, void *context)
+{
+    walker->skips = skips;
+    walker->skips_context = context;
 }

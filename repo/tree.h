@@ -91,4 +91,8 @@ OV_MUST_CHECK enum ov_status ov_walker_next(struct ov_walker *walker, struct ov_
 /* After an ENTER: passes over the directory's entries; its LEAVE comes next. */
 void ov_walker_skip(struct ov_walker *walker);
 
+/* The same, decided before the directory is loaded. Asked once for each. */
+typedef bool ov_walker_skips_fn(void *context, const struct ov_node *directory);
+void ov_walker_skip_if(struct ov_walker *walker, ov_walker_skips_fn *skips, void *context);
+
 #endif
