@@ -674,7 +674,7 @@ static void fail_everywhere(bool in_source)
     FIXTURE;
     take_two(&f);
     for (unsigned n = 1; n < 500; n++) {
-        OV_AUTO(close_side) struct side empty = f.to;
+        close_side(&f.to);
         open_side(&f.to);
         struct ov_backend *struck = in_source ? f.from.repo->backend : f.to.repo->backend;
         TEST_OK(copy(&f, "image:1"));
